@@ -1,0 +1,186 @@
+//! Making, filling, listing and removing the directories of a plan.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::plan::{CgroupPlan, Directory};
+use crate::error::{Error, Kind, Result};
+use crate::sys::{Errno, errno_of, file};
+use crate::wording;
+
+/// What a new process needs to be born in the cgroups.
+#[derive(Debug, Default)]
+pub(crate) struct Entrances {
+    /// `tasks` of each v1 directory.
+    pub(crate) tasks: Vec<OwnedFd>,
+    /// The cgroup2 directory.
+    pub(crate) unified: Option<OwnedFd>,
+}
+
+/// Makes and fills all directories. On failure the caller removes what there is.
+pub(crate) fn make(plan: &CgroupPlan) -> Result<()> {
+    for directory in &plan.v1 {
+        make_directory(&directory.path).map_err(|error| no_permission(plan, error))?;
+        fill(directory)?;
+    }
+    if let Some(path) = &plan.unified {
+        make_directory(path).map_err(|error| no_permission(plan, error))?;
+    }
+    Ok(())
+}
+
+/// An ordinary user who asks for limits learns what it would take.
+fn no_permission(plan: &CgroupPlan, error: Error) -> Error {
+    if plan.optional || error.kind() != Kind::Permission { error } else { error.during(wording::ROOTLESS_CGROUP) }
+}
+
+fn make_directory(path: &Path) -> Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(path),
+        // Left by a container that was killed, or made by an engine for this one.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => empty(path),
+        made => made,
+    }
+    .map_err(|error| cgroup_error("make cgroup", path, &error))
+}
+
+/// Processes of somebody else must not come under this container's limits.
+fn empty(path: &Path) -> io::Result<()> {
+    let members = fs::read_to_string(path.join("cgroup.procs"))?;
+    match members.lines().count() {
+        0 => Ok(()),
+        n => Err(io::Error::other(format!("container's cgroup is not empty: {n} process(es) found"))),
+    }
+}
+
+fn cgroup_error(doing: &str, path: &Path, error: &io::Error) -> Error {
+    let doing = format!("{doing} {}", path.display());
+    if error.raw_os_error().is_none() {
+        return Error::new(Kind::Cgroup, error.to_string()).during(doing);
+    }
+    let errno = errno_of(error);
+    let denied = [libc::EACCES, libc::EPERM, libc::EROFS].contains(&errno);
+    Error::os(if denied { Kind::Permission } else { Kind::Cgroup }, doing, errno)
+}
+
+fn fill(directory: &Directory) -> Result<()> {
+    if directory.controllers.split(',').any(|controller| controller == "cpuset") {
+        inherit_cpuset(&directory.path, &directory.mount)?;
+    }
+    for (name, value) in &directory.writes {
+        let path = directory.path.join(name);
+        if let Err(errno) = file::write_value(&path, value) {
+            let doing = format!("write {value:?} to {}", path.display());
+            return Err(Error::os(Kind::Cgroup, doing, errno as i32));
+        }
+    }
+    Ok(())
+}
+
+/// A new cpuset has no CPUs and no memory, and nobody can enter it (cpuset(7)): it takes its parent's, from the top.
+fn inherit_cpuset(path: &Path, mount: &Path) -> Result<()> {
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        inherit(path, mount, name).map_err(|error| cgroup_error("fill cpuset of", path, &error))?;
+    }
+    Ok(())
+}
+
+fn inherit(path: &Path, mount: &Path, name: &str) -> io::Result<String> {
+    let own = fs::read_to_string(path.join(name))?;
+    if !own.trim().is_empty() || path == mount {
+        return Ok(own);
+    }
+    let Some(parent) = path.parent() else { return Ok(own) };
+    let inherited = inherit(parent, mount, name)?;
+    fs::write(path.join(name), inherited.trim_end())?;
+    Ok(inherited)
+}
+
+/// Opens what a process writes itself to, or is born in.
+pub(crate) fn open(paths: &[(String, PathBuf)]) -> Result<Entrances> {
+    let mut entrances = Entrances::default();
+    let mut opened: Vec<&Path> = Vec::new();
+    for (controller, path) in paths {
+        // Controllers that share a hierarchy share the directory.
+        if opened.contains(&path.as_path()) {
+            continue;
+        }
+        opened.push(path);
+        let error = |errno: Errno| Error::os(Kind::Cgroup, format!("open cgroup {}", path.display()), errno as i32);
+        if controller.is_empty() {
+            entrances.unified = Some(file::open_directory(path).map_err(error)?);
+        } else {
+            entrances.tasks.push(file::open_writable(&path.join("tasks")).map_err(error)?);
+        }
+    }
+    Ok(entrances)
+}
+
+/// The members of the container: those of its first hierarchy, sub-cgroups included.
+pub(crate) fn members(paths: &[(String, PathBuf)]) -> Result<Vec<i32>> {
+    // The devices hierarchy is where nobody moves on their own; any other will do.
+    let path = paths.iter().find(|(name, _)| name == "devices").or_else(|| paths.first());
+    let Some((_, path)) = path else { return Ok(Vec::new()) };
+    let mut pids = Vec::new();
+    collect(path, &mut pids).map_err(|error| cgroup_error("list members of cgroup", path, &error))?;
+    Ok(pids)
+}
+
+fn collect(path: &Path, pids: &mut Vec<i32>) -> io::Result<()> {
+    let gone = |error: &io::Error| [libc::ENOENT, libc::ENODEV].contains(&errno_of(error));
+    let text = match fs::read_to_string(path.join("cgroup.procs")) {
+        Err(error) if gone(&error) => return Ok(()),
+        text => text?,
+    };
+    pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
+    let Ok(entries) = fs::read_dir(path) else { return Ok(()) };
+    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        collect(&entry.path(), pids)?;
+    }
+    Ok(())
+}
+
+/// Removes the directories and their sub-cgroups. A process that is still on its way out keeps them busy for a moment.
+pub(crate) fn remove(paths: &[(String, PathBuf)]) -> Result<()> {
+    let mut first = None;
+    for (_, path) in paths {
+        if let Err(error) = remove_one(path) {
+            first.get_or_insert(cgroup_error("remove cgroup", path, &error));
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
+
+fn remove_one(path: &Path) -> io::Result<()> {
+    const TRIES: u32 = 10;
+    let mut pause = Duration::from_millis(1);
+    for attempt in 1.. {
+        match fs::remove_dir(path) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if attempt == TRIES => return Err(error),
+            Err(_) => {}
+        }
+        remove_below(path);
+        if fs::remove_dir(path).is_ok() {
+            return Ok(());
+        }
+        thread::sleep(pause);
+        pause *= 2;
+    }
+    Ok(())
+}
+
+/// Sub-cgroups, deepest first. What cannot go now is tried again with its parent.
+fn remove_below(path: &Path) {
+    let Ok(entries) = fs::read_dir(path) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        remove_below(&entry.path());
+        let _ = fs::remove_dir(entry.path());
+    }
+}

@@ -1,0 +1,153 @@
+//! Facts about the host, looked at once and passed as a value: who we are, where the cgroups are.
+//!
+//! Plans take a [`Host`] and never look themselves; a test's host is a row of a fixture.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::sys::file::filesystem_type;
+
+/// What the plans may know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Host {
+    /// The effective ids of the host process.
+    pub(crate) euid: u32,
+    pub(crate) egid: u32,
+    /// Whether the host process is in a user namespace that does not map every id to itself.
+    pub(crate) in_user_namespace: bool,
+    pub(crate) cgroups: Cgroups,
+}
+
+/// How the host's cgroups are laid out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Cgroups {
+    /// Controllers on v1 hierarchies, perhaps with a cgroup2 beside them (hybrid).
+    V1 { hierarchies: Vec<Hierarchy>, unified: Option<Hierarchy> },
+    /// One cgroup2 for all.
+    V2(Hierarchy),
+    /// None that we can see.
+    Absent,
+}
+
+/// One mounted hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hierarchy {
+    /// `memory`, `cpu,cpuacct`, `name=systemd`; empty for cgroup2.
+    pub(crate) controllers: String,
+    pub(crate) mount: PathBuf,
+    /// The host process's own cgroup in it.
+    pub(crate) own: PathBuf,
+}
+
+impl Hierarchy {
+    /// Whether `controller` is managed here.
+    pub(crate) fn has(&self, controller: &str) -> bool {
+        self.controllers.split(',').any(|name| name == controller)
+    }
+}
+
+const CGROUP_SUPER_MAGIC: i64 = 0x27_e0eb;
+const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
+const ROOT: &str = "/sys/fs/cgroup";
+
+impl Host {
+    /// Looks.
+    pub(crate) fn probe() -> Self {
+        Self {
+            euid: nix::unistd::geteuid().as_raw(),
+            egid: nix::unistd::getegid().as_raw(),
+            in_user_namespace: !identity_map(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default()),
+            cgroups: probe_cgroups(),
+        }
+    }
+
+    /// The effective uid, and whether the user namespace is not the initial one.
+    pub(crate) fn probe_user() -> (u32, bool) {
+        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        (nix::unistd::geteuid().as_raw(), !identity_map(&map))
+    }
+
+    /// Whether cgroups and devices may be out of reach.
+    pub(crate) fn is_rootless(&self) -> bool {
+        self.euid != 0 || self.in_user_namespace
+    }
+}
+
+/// The initial user namespace maps all ids onto themselves, perhaps in more than one line. No file: no user namespaces.
+fn identity_map(map: &str) -> bool {
+    let mut covered: u64 = 0;
+    for line in map.lines() {
+        let mut numbers = line.split_ascii_whitespace().map(str::parse::<u64>);
+        match (numbers.next(), numbers.next(), numbers.next()) {
+            (Some(Ok(inside)), Some(Ok(outside)), Some(Ok(size))) if inside == outside => covered += size,
+            _ => return false,
+        }
+    }
+    map.is_empty() || covered >= u64::from(u32::MAX)
+}
+
+fn probe_cgroups() -> Cgroups {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    if filesystem_type(Path::new(ROOT)) == Some(CGROUP2_SUPER_MAGIC) {
+        let own = parse_own(&own).into_iter().find(|(controllers, _)| controllers.is_empty());
+        let own = own.map_or_else(|| PathBuf::from("/"), |(_, path)| path);
+        return Cgroups::V2(Hierarchy { controllers: String::new(), mount: ROOT.into(), own });
+    }
+    let mut hierarchies = Vec::new();
+    let mut unified = None;
+    for (controllers, own) in parse_own(&own) {
+        let name = if controllers.is_empty() { "unified" } else { controllers.trim_start_matches("name=") };
+        let mount = Path::new(ROOT).join(name);
+        let wanted = if controllers.is_empty() { CGROUP2_SUPER_MAGIC } else { CGROUP_SUPER_MAGIC };
+        if filesystem_type(&mount) != Some(wanted) {
+            continue;
+        }
+        // Seen from a container without a cgroup namespace, the path is the host's and not below our mount.
+        let own = if own != Path::new("/") && !mount.join(strip(&own)).is_dir() { PathBuf::from("/") } else { own };
+        let hierarchy = Hierarchy { controllers, mount, own };
+        if hierarchy.controllers.is_empty() {
+            unified = Some(hierarchy);
+        } else {
+            hierarchies.push(hierarchy);
+        }
+    }
+    if hierarchies.is_empty() { Cgroups::Absent } else { Cgroups::V1 { hierarchies, unified } }
+}
+
+fn strip(path: &Path) -> &Path {
+    path.strip_prefix("/").unwrap_or(path)
+}
+
+/// The lines of /proc/self/cgroup (cgroups(7)): `4:memory:/a`, `1:name=systemd:/`, `0::/`.
+fn parse_own(text: &str) -> Vec<(String, PathBuf)> {
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.splitn(3, ':').skip(1);
+            Some((fields.next()?.to_owned(), PathBuf::from(fields.next()?)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_maps_are_recognised_in_one_line_and_in_many() {
+        assert!(identity_map("         0          0 4294967295\n"));
+        assert!(identity_map("0 0 1000\n1000 1000 4294966295\n"));
+        assert!(!identity_map("0 1000 1\n"));
+        assert!(!identity_map("0 0 1\n"));
+    }
+
+    #[test]
+    fn own_cgroups_are_read_with_their_controllers() {
+        let own = parse_own("4:memory:/a:b\n1:name=systemd:/\n0::/c\n");
+        let expected = [("memory", "/a:b"), ("name=systemd", "/"), ("", "/c")];
+        assert_eq!(own, expected.map(|(name, path)| (name.to_owned(), PathBuf::from(path))));
+    }
+}

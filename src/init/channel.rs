@@ -1,0 +1,156 @@
+//! The socket to the runtime: one `send`, one `recv`, descriptors beside the message.
+//!
+//! Runs in: the init program, before and after the namespaces and ids change; the socket stays the same.
+
+use alloc::string::String;
+use alloc::vec;
+
+use linux_raw_sys::general as k;
+use linux_raw_sys::net;
+
+use crate::sys::{self, EINTR, Errno, Fd, call};
+use crate::wire::{self, Class, Failure, ToInit, ToRuntime};
+
+/// A step's outcome.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+/// Says what was being done when the kernel said no.
+pub(crate) trait Doing<T> {
+    fn doing(self, class: Class, verb: &str, object: &str) -> Outcome<T>;
+}
+
+impl<T> Doing<T> for sys::Result<T> {
+    fn doing(self, class: Class, verb: &str, object: &str) -> Outcome<T> {
+        self.map_err(|Errno(errno)| Failure { class, verb: verb.into(), object: object.into(), errno })
+    }
+}
+
+/// The end of the socket that the runtime gave us.
+pub(crate) struct Channel(Fd);
+
+impl Channel {
+    pub(crate) const fn new(fd: Fd) -> Self {
+        Self(fd)
+    }
+
+    /// Sends `message`; a runtime that went away is noticed at the next receive.
+    pub(crate) fn send(&self, message: &ToRuntime, descriptor: Option<&Fd>) {
+        if let Some(bytes) = wire::encode(message) {
+            let _ = send_all(&self.0, &bytes, descriptor);
+        }
+    }
+
+    /// The next message. End of file means that the runtime gave the container up.
+    pub(crate) fn recv<M: for<'a> serde::Deserialize<'a>>(&self) -> Outcome<M> {
+        let gone = || Failure {
+            class: Class::Protocol,
+            verb: "receive".into(),
+            object: String::from("the runtime's word"),
+            errno: 0,
+        };
+        let mut header = [0; wire::HEADER];
+        self.fill(&mut header).map_err(|_| gone())?;
+        let mut body = vec![0; u32::from_le_bytes(header) as usize];
+        self.fill(&mut body).map_err(|_| gone())?;
+        wire::decode(&body).ok_or_else(gone)
+    }
+
+    /// Waits for exactly this word.
+    pub(crate) fn expect(&self, word: ToInit) -> Outcome {
+        if self.recv::<ToInit>()? == word {
+            return Ok(());
+        }
+        Err(Failure { class: Class::Protocol, verb: "expect".into(), object: "another message".into(), errno: 0 })
+    }
+
+    fn fill(&self, mut buffer: &mut [u8]) -> sys::Result<()> {
+        while !buffer.is_empty() {
+            match sys::read(&self.0, buffer) {
+                Ok(0) => return Err(sys::EINVAL),
+                Ok(n) => buffer = &mut buffer[n..],
+                Err(EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// struct cmsghdr with room for one descriptor.
+#[repr(C)]
+struct OneDescriptor {
+    len: usize,
+    level: i32,
+    kind: i32,
+    fd: i32,
+    padding: i32,
+}
+
+/// struct iovec.
+#[repr(C)]
+struct Part {
+    start: *const u8,
+    len: usize,
+}
+
+/// struct msghdr.
+#[repr(C)]
+struct Message {
+    name: usize,
+    name_len: u32,
+    parts: *const Part,
+    parts_len: usize,
+    control: *const OneDescriptor,
+    control_len: usize,
+    flags: i32,
+}
+
+/// sendmsg(2) of all of `bytes`, `descriptor` beside the first of them; no SIGPIPE.
+fn send_all(socket: &Fd, mut bytes: &[u8], descriptor: Option<&Fd>) -> sys::Result<()> {
+    let control = descriptor.map(|fd| OneDescriptor {
+        len: 20, // CMSG_LEN(sizeof(int)): the header's 16 bytes and the descriptor
+        level: net::SOL_SOCKET as i32,
+        kind: 1, // SCM_RIGHTS
+        fd: fd.number(),
+        padding: 0,
+    });
+    let mut control = control.as_ref();
+    while !bytes.is_empty() {
+        let part = Part { start: bytes.as_ptr(), len: bytes.len() };
+        let message = Message {
+            name: 0,
+            name_len: 0,
+            parts: &raw const part,
+            parts_len: 1,
+            control: control.map_or(core::ptr::null(), core::ptr::from_ref),
+            control_len: control.map_or(0, |_| size_of::<OneDescriptor>()),
+            flags: 0,
+        };
+        match call!(__NR_sendmsg, socket.number(), &raw const message, net::MSG_NOSIGNAL) {
+            Ok(n) => {
+                bytes = &bytes[n..];
+                control = None;
+            }
+            Err(EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Waits for a peer of `listener` that says "start", and answers with the socket to it.
+///
+/// A peer that only connects asks whether we still wait: the connection is the answer.
+pub(crate) fn accept_start(listener: &Fd) -> Channel {
+    loop {
+        let peer = match call!(__NR_accept4, listener.number(), 0, 0, k::O_CLOEXEC) {
+            Ok(number) => Fd::own(number),
+            Err(EINTR | sys::ECONNABORTED) => continue,
+            Err(_) => sys::exit(1),
+        };
+        let mut word = [0; 1];
+        if sys::read(&peer, &mut word) == Ok(1) && word[0] == b's' {
+            return Channel::new(peer);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Device nodes, directories and links below /dev.
+//!
+//! Runs in: the init program, in the container's mount namespace, before pivot_root, umask 0. Parents are resolved in
+//! root (CVE-2026-41579: an image whose /dev is a link), the last name never follows a link.
+
+use alloc::format;
+
+use linux_raw_sys::general as k;
+
+use crate::channel::{Doing, Outcome};
+use crate::mount;
+use crate::root::Root;
+use crate::sys::{self, EEXIST, Text, call};
+use crate::wire::{Class, Device, Failure};
+
+/// Makes the node, or finds that it is there already, the same.
+pub(crate) fn make(root: &Root, device: &Device) -> Outcome {
+    if device.bind {
+        return bind(root, device);
+    }
+    let (parent, name) = root.parent_of(&device.path).doing(Class::Device, "make parent of", &device.path)?;
+    let text = Text::new(name);
+    match call!(__NR_mknodat, parent.number(), text.as_ptr(), device.mode, kernel_device(device)) {
+        Err(EEXIST) => {
+            let there = sys::stat_at(parent.number(), &text, k::AT_SYMLINK_NOFOLLOW)
+                .doing(Class::Device, "stat", &device.path)?;
+            let same = there.kind() == device.mode & k::S_IFMT
+                && (there.kind() == k::S_IFIFO || (there.major, there.minor) == (device.major, device.minor));
+            if !same {
+                let object = format!("{}: another file is there", device.path);
+                return Err(Failure { class: Class::Device, verb: "make device".into(), object, errno: 0 });
+            }
+        }
+        made => drop(made.doing(Class::Device, "make device", &device.path)?),
+    }
+    if (device.uid, device.gid) != (0, 0) {
+        let flags = k::AT_SYMLINK_NOFOLLOW;
+        call!(__NR_fchownat, parent.number(), text.as_ptr(), device.uid, device.gid, flags)
+            .doing(Class::Device, "change owner of", &device.path)?;
+    }
+    Ok(())
+}
+
+/// A user namespace may not make nodes: the host's is bound there, if it is the device that was asked for.
+fn bind(root: &Root, device: &Device) -> Outcome {
+    let host = sys::open_at(k::AT_FDCWD, &Text::new(&device.path), k::O_PATH, 0)
+        .doing(Class::Device, "open on the host", &device.path)?;
+    let there = sys::stat(&host).doing(Class::Device, "stat", &device.path)?;
+    if there.kind() != device.mode & k::S_IFMT || (there.major, there.minor) != (device.major, device.minor) {
+        let object = format!("{}: the host has another device there", device.path);
+        return Err(Failure { class: Class::Device, verb: "bind device".into(), object, errno: 0 });
+    }
+    let target = root.make_file(&device.path).doing(Class::Device, "make", &device.path)?;
+    mount::bind_descriptor(&host, &target).map(drop).doing(Class::Device, "bind device", &device.path)
+}
+
+/// The number as mknod(2) takes it: 12 bits of major, 20 of minor, folded.
+fn kernel_device(device: &Device) -> u32 {
+    let (major, minor) = (device.major, device.minor);
+    (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & !0xff) << 12)
+}
+
+/// symlinkat(2).
+pub(crate) fn symlink(root: &Root, target: &str, path: &str, replace: bool) -> Outcome {
+    let (parent, name) = root.parent_of(path).doing(Class::Device, "make parent of", path)?;
+    let (name, target) = (Text::new(name), Text::new(target));
+    if replace {
+        // Nothing there is as good as something removed; what cannot be removed is told by symlinkat.
+        let _ = call!(__NR_unlinkat, parent.number(), name.as_ptr(), 0);
+    }
+    match call!(__NR_symlinkat, target.as_ptr(), parent.number(), name.as_ptr()) {
+        Err(EEXIST) if !replace => Ok(()),
+        made => made.map(drop).doing(Class::Device, "make link", path),
+    }
+}

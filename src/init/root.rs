@@ -1,0 +1,137 @@
+//! Paths below the root filesystem: claims of the configuration and of a hostile image, turned into descriptors.
+//!
+//! Runs in: the init program, in its own mount namespace, before pivot_root, as root there. Every lookup is one
+//! openat2(2) with `RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS` from the root's descriptor (CVE-2021-30465 and its kin),
+//! and what is acted upon is the descriptor, never the path again.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use linux_raw_sys::general as k;
+
+use crate::sys::{self, EEXIST, ELOOP, ENOENT, Fd, Text, call};
+
+/// The root filesystem's mount.
+pub(crate) struct Root(Fd);
+
+const IN_ROOT: u32 = k::RESOLVE_IN_ROOT | k::RESOLVE_NO_MAGICLINKS;
+/// As many links as the kernel follows (path_resolution(7)).
+const LINKS: u32 = 40;
+
+impl Root {
+    pub(crate) const fn new(fd: Fd) -> Self {
+        Self(fd)
+    }
+
+    pub(crate) const fn fd(&self) -> &Fd {
+        &self.0
+    }
+
+    /// Opens what `path` leads to; links in it are followed inside the root.
+    pub(crate) fn open(&self, path: &str, flags: u32) -> sys::Result<Fd> {
+        sys::open_at2(self.0.number(), &Text::new(path), flags, 0, IN_ROOT)
+    }
+
+    /// Opens `path` if no part of it is a link.
+    pub(crate) fn open_real(&self, path: &str, flags: u32) -> sys::Result<Fd> {
+        sys::open_at2(self.0.number(), &Text::new(path), flags, 0, IN_ROOT | k::RESOLVE_NO_SYMLINKS)
+    }
+
+    /// Opens the directory `path`, making what is missing of it, and says whether it was there.
+    pub(crate) fn make_directory(&self, path: &str) -> sys::Result<(Fd, bool)> {
+        match self.open(path, k::O_PATH | k::O_DIRECTORY) {
+            Err(ENOENT) => self.walk(path).map(|fd| (fd, false)),
+            found => found.map(|fd| (fd, true)),
+        }
+    }
+
+    /// Opens the file `path`, making an empty one if there is nothing.
+    pub(crate) fn make_file(&self, path: &str) -> sys::Result<Fd> {
+        match self.open(path, k::O_PATH) {
+            Err(ENOENT) => {}
+            found => return found,
+        }
+        let (parent, name) = self.parent_of(path)?;
+        // O_EXCL and O_NOFOLLOW: what appears here meanwhile is not ours to open (CVE-2024-45310).
+        let made = sys::open_at(parent.number(), &Text::new(name), k::O_CREAT | k::O_EXCL | k::O_NOFOLLOW, 0o755);
+        match made {
+            Ok(_) | Err(EEXIST) => self.open(path, k::O_PATH),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// The directory that holds `path`, made if missing, and the last name of the path.
+    pub(crate) fn parent_of<'p>(&self, path: &'p str) -> sys::Result<(Fd, &'p str)> {
+        let path = path.trim_end_matches('/');
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if name.is_empty() || name == "." || name == ".." {
+            return Err(sys::EINVAL);
+        }
+        let parent = if parent.is_empty() { "/" } else { parent };
+        Ok((self.make_directory(parent)?.0, name))
+    }
+
+    /// Goes down `path` name by name, making directories. A link to something missing is followed inside the root,
+    /// so that its target is what is made.
+    fn walk(&self, path: &str) -> sys::Result<Fd> {
+        let mut rest: Vec<String> = names(path).rev().map(ToString::to_string).collect();
+        let mut done: Vec<String> = Vec::new();
+        let mut links = 0;
+        let mut here = self.open("/", k::O_PATH | k::O_DIRECTORY)?;
+        while let Some(name) = rest.pop() {
+            if name == ".." {
+                done.pop();
+                here = self.open(&join(&done), k::O_PATH | k::O_DIRECTORY)?;
+                continue;
+            }
+            done.push(name);
+            match self.open(&join(&done), k::O_PATH | k::O_DIRECTORY) {
+                Ok(next) => here = next,
+                Err(ENOENT) => {
+                    let name = Text::new(done.last().map_or("", String::as_str));
+                    match call!(__NR_mkdirat, here.number(), name.as_ptr(), 0o755) {
+                        Ok(_) => here = self.open(&join(&done), k::O_PATH | k::O_DIRECTORY)?,
+                        Err(EEXIST) => {
+                            // Either somebody was faster, or a dangling link is in the way.
+                            links += 1;
+                            if links > LINKS {
+                                return Err(ELOOP);
+                            }
+                            let again = done.pop().unwrap_or_default();
+                            match read_link(&here, &name) {
+                                Ok(target) => {
+                                    if target.starts_with('/') {
+                                        done.clear();
+                                        here = self.open("/", k::O_PATH | k::O_DIRECTORY)?;
+                                    }
+                                    rest.extend(names(&target).rev().map(ToString::to_string));
+                                }
+                                Err(_) => rest.push(again),
+                            }
+                        }
+                        Err(errno) => return Err(errno),
+                    }
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(here)
+    }
+}
+
+fn names(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+    path.split('/').filter(|name| !name.is_empty() && *name != ".")
+}
+
+fn join(names: &[String]) -> String {
+    let mut path = String::from("/");
+    path.push_str(&names.join("/"));
+    path
+}
+
+/// readlinkat(2).
+fn read_link(dir: &Fd, name: &Text) -> sys::Result<String> {
+    let mut buffer = [0_u8; 4096];
+    let n = call!(__NR_readlinkat, dir.number(), name.as_ptr(), buffer.as_mut_ptr(), buffer.len())?;
+    String::from_utf8(buffer[..n].to_vec()).map_err(|_| sys::EINVAL)
+}

@@ -1,0 +1,212 @@
+//! The plan: everything that a create or an exec will do, in order, as data. Pure.
+//!
+//! The domains decide their steps; this file decides the order between them, and says why. Golden files in `tests/plan`
+//! hold whole plans.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+
+use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup::plan::CgroupPlan;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::namespace::plan::{IdMaps, NamespacePlan, host_id};
+use crate::process::plan::{self as process, Surroundings};
+use crate::wire::{BUILD_ID, InitPlan, Step};
+use crate::{device, mount, wording};
+
+/// What a create is asked for, beside the configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Request {
+    pub(crate) id: String,
+    /// Absolute; relative paths of the configuration start here.
+    pub(crate) bundle: PathBuf,
+    /// The root filesystem, absolute and without links.
+    pub(crate) rootfs: PathBuf,
+    pub(crate) no_pivot: bool,
+    pub(crate) no_new_keyring: bool,
+    /// The program waits for `start`.
+    pub(crate) wait_for_start: bool,
+    /// The first number that is free above the program's descriptors.
+    pub(crate) keep_below: i32,
+    pub(crate) window: Option<(u16, u16)>,
+    /// The host has /proc/kcore.
+    pub(crate) core: bool,
+}
+
+/// A create, decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// `CLONE_NEW*` of the clone.
+    pub(crate) namespaces: u64,
+    /// All that the container has of its own.
+    pub(crate) own_namespaces: u64,
+    pub(crate) maps: Option<IdMaps>,
+    pub(crate) cgroups: CgroupPlan,
+    pub(crate) oom_score_adj: Option<i32>,
+    /// Set by the host where the user namespace lacks the privilege: (resource, soft, hard).
+    pub(crate) rlimits: Vec<(u32, u64, u64)>,
+    pub(crate) init: InitPlan,
+}
+
+/// The listener's descriptor comes right above the program's, the init program's socket after it.
+pub(crate) const fn listener_number(keep_below: i32) -> i32 {
+    keep_below
+}
+
+/// From configuration, host and request to the plan.
+pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan> {
+    let linux = spec.linux().as_ref().ok_or_else(|| Error::new(Kind::InvalidSpec, "linux must not be empty"))?;
+    let process = spec.process().as_ref().ok_or_else(|| Error::new(Kind::InvalidSpec, wording::PROCESS_EMPTY))?;
+    let namespaces = NamespacePlan::new(linux, host);
+    let cgroups = CgroupPlan::new(&request.id, linux, host)?;
+    let user_namespace = namespaces.has(LinuxNamespaceType::User);
+    mapped(spec, process, host)?;
+    let rlimits = process::rlimits(process);
+    let rootfs = request.rootfs.clone();
+
+    let mut steps = Vec::new();
+    entry(&namespaces, request, &mut steps);
+    // Nothing that is mounted here may reach the host, so this comes before the first mount.
+    mount::plan::host_propagation(spec, &mut steps)?;
+    steps.push(Step::OpenRoot { path: rootfs.to_string_lossy().into_owned() });
+    mount::plan::mounts(spec, &request.bundle, &cgroups, &mut steps)?;
+    if !mount::plan::dev_is_bound(spec) {
+        device::plan::devices(spec, user_namespace || host.in_user_namespace, request.core, &mut steps);
+    }
+    if let Some((rows, cols)) = window(process, request) {
+        steps.push(Step::Terminal { rows, cols, console: true });
+    }
+    // Made while the root can be written to (runtime: cwd is created if it is missing).
+    steps.push(Step::MakeDirectory { path: process.cwd().to_string_lossy().into_owned() });
+    // Last of the mounts: they cover what the others brought. All before pivot_root, while the host's /proc is there
+    // for kernels without mount_setattr(2).
+    mount::plan::protections(spec, &mut steps);
+    steps.push(if request.no_pivot { Step::MoveRoot } else { Step::PivotRoot });
+    steps.extend(mount::plan::root_propagation(spec)?.map(|flags| Step::RootPropagation { flags }));
+    names(spec, &mut steps);
+    if !user_namespace {
+        steps.extend(limit_steps(&rlimits));
+    }
+    let deny_setgroups = namespaces.maps.as_ref().is_some_and(|maps| maps.deny_setgroups);
+    process::identity(process, surroundings(request, deny_setgroups), &mut steps)?;
+    Ok(Plan {
+        namespaces: namespaces.clone,
+        own_namespaces: namespaces.all(),
+        maps: namespaces.maps,
+        cgroups,
+        oom_score_adj: process.oom_score_adj(),
+        rlimits: if user_namespace { rlimits } else { Vec::new() },
+        init: InitPlan { build_id: BUILD_ID.to_owned(), steps },
+    })
+}
+
+fn surroundings(request: &Request, deny_setgroups: bool) -> Surroundings {
+    let listener = request.wait_for_start.then(|| listener_number(request.keep_below));
+    Surroundings { deny_setgroups, listener, keep_below: request.keep_below }
+}
+
+fn window(process: &Process, request: &Request) -> Option<(u16, u16)> {
+    process::window(process).map(|configured| request.window.unwrap_or(configured))
+}
+
+/// From birth to the first mount.
+fn entry(namespaces: &NamespacePlan, request: &Request, steps: &mut Vec<Step>) {
+    if namespaces.maps.is_some() {
+        // Until the maps are written, an unprivileged runtime must be able to write them: not concealed yet.
+        steps.push(Step::AwaitIdMap);
+        steps.push(Step::BecomeRoot);
+    }
+    steps.push(Step::Conceal);
+    if namespaces.unshare != 0 {
+        // A cgroup namespace shows as its root the cgroup in which it is made: the clone joined it already.
+        steps.push(Step::Unshare { flags: namespaces.unshare });
+    }
+    session(request.no_new_keyring, &request.id, steps);
+}
+
+fn session(no_new_keyring: bool, id: &str, steps: &mut Vec<Step>) {
+    steps.push(Step::NewSession);
+    if !no_new_keyring {
+        steps.push(Step::JoinSessionKeyring { name: format!("_ses.{id}") });
+    }
+}
+
+fn names(spec: &Spec, steps: &mut Vec<Step>) {
+    let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+    steps.extend(given(spec.hostname()).map(|name| Step::Hostname { name }));
+    steps.extend(given(spec.domainname()).map(|name| Step::Domainname { name }));
+}
+
+fn limit_steps(rlimits: &[(u32, u64, u64)]) -> impl Iterator<Item = Step> {
+    rlimits.iter().map(|(resource, soft, hard)| Step::Rlimit { resource: *resource, soft: *soft, hard: *hard })
+}
+
+/// Ids that the user namespace does not map cannot be had; an unprivileged runtime cannot add groups.
+fn mapped(spec: &Spec, process: &Process, host: &Host) -> Result<()> {
+    let Some(linux) = spec.linux() else { return Ok(()) };
+    let uids = linux.uid_mappings().as_deref().unwrap_or_default();
+    let gids = linux.gid_mappings().as_deref().unwrap_or_default();
+    let user = process.user();
+    if uids.is_empty() {
+        return Ok(());
+    }
+    let userns = |message: &str| Err(Error::new(Kind::Userns, message));
+    if host_id(uids, user.uid()).is_none() {
+        return userns("cannot set uid to unmapped user in user namespace");
+    }
+    if host_id(gids, user.gid()).is_none() {
+        return userns("cannot set gid to unmapped user in user namespace");
+    }
+    let groups = user.additional_gids().as_deref().unwrap_or_default();
+    if host.euid != 0 && !groups.is_empty() {
+        return userns("cannot set any additional groups in a rootless container");
+    }
+    if groups.iter().any(|gid| host_id(gids, *gid).is_none()) {
+        return userns("cannot set additional gid to unmapped user in user namespace");
+    }
+    Ok(())
+}
+
+/// What an exec is asked for, beside its process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ExecRequest {
+    pub(crate) id: String,
+    /// `CLONE_NEW*` of the container's own namespaces.
+    pub(crate) namespaces: u64,
+    /// setgroups(2) is denied in its user namespace.
+    pub(crate) deny_setgroups: bool,
+    pub(crate) no_new_keyring: bool,
+    pub(crate) keep_below: i32,
+    pub(crate) window: Option<(u16, u16)>,
+}
+
+/// An exec, decided. The pidfd of the container's first process is the descriptor right above the program's.
+pub(crate) fn exec(process: &Process, request: &ExecRequest) -> Result<InitPlan> {
+    let mut steps = Vec::new();
+    // While we are still the host's: its privilege raises limits, the container's would not.
+    steps.extend(limit_steps(&process::rlimits(process)));
+    // Before anything of the container can see this process.
+    steps.push(Step::Conceal);
+    if request.namespaces != 0 {
+        steps.push(Step::JoinNamespaces { flags: request.namespaces, pidfd: request.keep_below });
+    }
+    if request.namespaces & LinuxNamespaceType::Pid as u64 != 0 {
+        steps.push(Step::Hop);
+    }
+    if request.namespaces & LinuxNamespaceType::User as u64 != 0 {
+        steps.push(Step::BecomeRoot);
+    }
+    session(request.no_new_keyring, &request.id, &mut steps);
+    steps.push(Step::OpenOwnRoot);
+    if let Some(configured) = process::window(process) {
+        let (rows, cols) = request.window.unwrap_or(configured);
+        steps.push(Step::Terminal { rows, cols, console: false });
+    }
+    let around =
+        Surroundings { deny_setgroups: request.deny_setgroups, listener: None, keep_below: request.keep_below };
+    process::identity(process, around, &mut steps)?;
+    Ok(InitPlan { build_id: BUILD_ID.to_owned(), steps })
+}

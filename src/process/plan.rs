@@ -1,0 +1,130 @@
+//! From the `process` object to steps. Pure. Create and exec share every line of it.
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+
+use oci_spec::runtime::{Capabilities, LinuxCapabilities, PosixRlimitType, Process};
+
+use crate::error::{Error, Kind, Result};
+use crate::wire::{Execute, Step};
+
+/// What the surroundings decide about a process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings {
+    /// setgroups(2) is denied in the user namespace.
+    pub(crate) deny_setgroups: bool,
+    /// The number of the listener's descriptor in the init program, if the program waits for `start`.
+    pub(crate) listener: Option<i32>,
+    /// Descriptors below this number are the program's.
+    pub(crate) keep_below: i32,
+}
+
+/// Who the process is, from no_new_privs to the working directory; then the program.
+pub(crate) fn identity(process: &Process, around: Surroundings, steps: &mut Vec<Step>) -> Result<()> {
+    let user = process.user();
+    let capabilities = process.capabilities().as_ref();
+    let cwd = process.cwd().to_string_lossy().into_owned();
+    steps.push(Step::OwnStdio { uid: user.uid() });
+    if process.no_new_privileges() == Some(true) {
+        steps.push(Step::NoNewPrivileges);
+    }
+    steps.push(Step::BoundingSet { keep: mask(capabilities.and_then(|c| c.bounding().as_ref()))? });
+    steps.push(Step::TryWorkingDirectory { path: cwd.clone() });
+    steps.push(Step::User {
+        uid: user.uid(),
+        gid: user.gid(),
+        groups: groups(user.additional_gids().as_deref().unwrap_or_default()),
+        set_groups: !around.deny_setgroups,
+    });
+    steps.push(Step::WorkingDirectory { path: cwd });
+    steps.push(sets(capabilities)?);
+    steps.push(Step::Umask { mask: user.umask().unwrap_or(0o022) });
+    steps.push(Step::Execute(program(process, around)));
+    Ok(())
+}
+
+/// Each group once, in the order of the configuration.
+fn groups(configured: &[u32]) -> Vec<u32> {
+    let mut seen = HashSet::new();
+    configured.iter().copied().filter(|gid| seen.insert(*gid)).collect()
+}
+
+fn sets(capabilities: Option<&LinuxCapabilities>) -> Result<Step> {
+    let set = |get: fn(&LinuxCapabilities) -> &Option<Capabilities>| mask(capabilities.and_then(|c| get(c).as_ref()));
+    Ok(Step::Capabilities {
+        effective: set(LinuxCapabilities::effective)?,
+        permitted: set(LinuxCapabilities::permitted)?,
+        inheritable: set(LinuxCapabilities::inheritable)?,
+        ambient: set(LinuxCapabilities::ambient)?,
+    })
+}
+
+/// Capabilities as the kernel's bits (capabilities(7)).
+fn mask(names: Option<&Capabilities>) -> Result<u64> {
+    names.into_iter().flatten().try_fold(0, |mask, capability| {
+        // The name under which the type is written: CAP_NET_ADMIN.
+        let name = serde_json::to_value(capability).ok().and_then(|name| name.as_str().map(str::to_owned));
+        let name = name.unwrap_or_default();
+        let known: caps::Capability = name
+            .parse()
+            .map_err(|_| Error::new(Kind::InvalidSpec, format!("process.capabilities: unknown: {name}")))?;
+        Ok(mask | known.bitmask())
+    })
+}
+
+/// The program with its environment: of two settings of a name the last is taken, where the first one stood.
+fn program(process: &Process, around: Surroundings) -> Execute {
+    let mut env: Vec<String> = Vec::new();
+    for pair in process.env().iter().flatten() {
+        let name = pair.split_inclusive('=').next().unwrap_or_default();
+        match env.iter_mut().find(|earlier| earlier.starts_with(name)) {
+            Some(earlier) => pair.clone_into(earlier),
+            None => env.push(pair.clone()),
+        }
+    }
+    env.retain(|pair| pair != "HOME=");
+    let has_home = env.iter().any(|pair| pair.starts_with("HOME="));
+    Execute {
+        args: process.args().clone().unwrap_or_default(),
+        env,
+        home_of: (!has_home).then_some(process.user().uid()),
+        listener: around.listener,
+        keep_below: around.keep_below,
+    }
+}
+
+/// `process.rlimits` as (resource, soft, hard) of prlimit(2).
+pub(crate) fn rlimits(process: &Process) -> Vec<(u32, u64, u64)> {
+    let limits = process.rlimits().iter().flatten();
+    limits.map(|limit| (resource(limit.typ()), limit.soft(), limit.hard())).collect()
+}
+
+/// asm-generic/resource.h; the same on every architecture that we know.
+const fn resource(limit: PosixRlimitType) -> u32 {
+    match limit {
+        PosixRlimitType::RlimitCpu => 0,
+        PosixRlimitType::RlimitFsize => 1,
+        PosixRlimitType::RlimitData => 2,
+        PosixRlimitType::RlimitStack => 3,
+        PosixRlimitType::RlimitCore => 4,
+        PosixRlimitType::RlimitRss => 5,
+        PosixRlimitType::RlimitNproc => 6,
+        PosixRlimitType::RlimitNofile => 7,
+        PosixRlimitType::RlimitMemlock => 8,
+        PosixRlimitType::RlimitAs => 9,
+        PosixRlimitType::RlimitLocks => 10,
+        PosixRlimitType::RlimitSigpending => 11,
+        PosixRlimitType::RlimitMsgqueue => 12,
+        PosixRlimitType::RlimitNice => 13,
+        PosixRlimitType::RlimitRtprio => 14,
+        PosixRlimitType::RlimitRttime => 15,
+    }
+}
+
+/// The terminal that is asked for: rows and columns, zero where the configuration says nothing.
+pub(crate) fn window(process: &Process) -> Option<(u16, u16)> {
+    let size = |value: u64| u16::try_from(value).unwrap_or(u16::MAX);
+    (process.terminal() == Some(true)).then(|| {
+        process.console_size().map_or((0, 0), |console| (size(console.height()), size(console.width())))
+    })
+}

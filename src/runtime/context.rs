@@ -1,0 +1,236 @@
+//! A state root and what was found out about the host, shared by all calls; and the handle on one container.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::options::{ContextOptions, Level};
+use super::process::Process;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::state::directory::{self, Directory};
+use crate::state::file::StateFile;
+use crate::sys::memfd;
+use crate::wording;
+
+/// The init program, embedded by `build.rs`.
+const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/riverrun-init"));
+
+/// A state root and its containers. Cheap to clone; every call may come from any thread.
+#[derive(Clone)]
+pub struct Context(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    root: PathBuf,
+    options: ContextOptions,
+    host: OnceLock<Host>,
+    /// The sealed copy of the init program: one a context, whatever the number of containers.
+    init: OnceLock<OwnedFd>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("root", &self.0.root).finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// Chooses the state root; touches nothing.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidArgument`] for a root that is `/`; [`Kind::Unsupported`] for the systemd cgroup manager.
+    pub fn new(options: ContextOptions) -> Result<Self> {
+        if options.systemd_cgroup {
+            let message = "the systemd cgroup manager is not supported by this version";
+            return Err(Error::new(Kind::Unsupported, message));
+        }
+        let root = match &options.root {
+            Some(root) => std::path::absolute(root).map_err(|error| {
+                Error::new(Kind::InvalidArgument, error.to_string()).during("use state root")
+            })?,
+            None => default_root(),
+        };
+        if root == Path::new("/") {
+            return Err(Error::new(Kind::InvalidArgument, "Option --root argument should not be set to /."));
+        }
+        let inner = Inner { root, options, host: OnceLock::new(), init: OnceLock::new() };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// The state root, absolute.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.0.root
+    }
+
+    /// A handle on a container that exists, whoever made it.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if there is none, or none that was wholly created; [`Kind::InvalidId`] for a malformed id.
+    pub fn open(&self, id: &str) -> Result<Container> {
+        valid_id(id)?;
+        let container = self.container(id, None);
+        container.load()?;
+        Ok(container)
+    }
+
+    pub(super) fn container(&self, id: &str, init: Option<Process>) -> Container {
+        Container { context: self.clone(), id: id.to_owned(), init: Mutex::new(init) }
+    }
+
+    pub(super) fn host(&self) -> &Host {
+        self.0.host.get_or_init(Host::probe)
+    }
+
+    /// Whether cgroup permission errors are ignored.
+    pub(super) fn is_rootless(&self) -> bool {
+        self.0.options.rootless.unwrap_or_else(|| self.host().is_rootless())
+    }
+
+    /// The program that becomes the container's first process, by descriptor.
+    pub(super) fn init_program(&self) -> Result<BorrowedFd<'_>> {
+        if let Some(program) = self.0.init.get() {
+            return Ok(program.as_fd());
+        }
+        let program = match &self.0.options.init_path {
+            None => memfd::sealed_program(INIT)
+                .map_err(|errno| Error::os(Kind::System, "copy init program into a memfd", errno as i32))?,
+            Some(path) => std::fs::File::open(path)
+                .map(OwnedFd::from)
+                .map_err(|error| {
+                    let doing = format!("open init program {}", path.display());
+                    Error::os(Kind::System, doing, crate::sys::errno_of(&error))
+                })?,
+        };
+        Ok(self.0.init.get_or_init(|| program).as_fd())
+    }
+
+    pub(super) fn log(&self, level: Level, line: &str) {
+        if let Some(log) = &self.0.options.log {
+            log(level, line);
+        }
+    }
+}
+
+/// `/run/riverrun` for root; for everybody else a directory that is theirs.
+fn default_root() -> PathBuf {
+    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty());
+    match own {
+        Some(directory) if is_ordinary_user() => Path::new(&directory).join("riverrun"),
+        _ => PathBuf::from("/run/riverrun"),
+    }
+}
+
+/// Not root; or root of a user namespace that somebody else entered (runc's rule: `$USER` tells).
+fn is_ordinary_user() -> bool {
+    let host = Host::probe_user();
+    host.0 != 0 || (host.1 && std::env::var_os("USER").is_some_and(|user| user != "root" && !user.is_empty()))
+}
+
+/// One container, by its id in a context. Dropping it stops and deletes nothing.
+pub struct Container {
+    pub(super) context: Context,
+    pub(super) id: String,
+    /// The first process, as long as this handle made or opened it.
+    pub(super) init: Mutex<Option<Process>>,
+}
+
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Container").field("id", &self.id).field("context", &self.context).finish_non_exhaustive()
+    }
+}
+
+impl Container {
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The first process. Every call gives another handle on the same process.
+    ///
+    /// # Errors
+    /// [`Kind::NotRunning`] if it has ended and this handle did not make it.
+    pub fn init_process(&self) -> Result<Process> {
+        let mut init = self.init.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(process) = &*init {
+            return Ok(process.clone());
+        }
+        let (_, state) = self.load()?;
+        let process = Process::open(state.init_process_pid, state.init_process_start)?;
+        Ok(init.insert(process).clone())
+    }
+
+    /// The `process` object of the configuration that the container was created with, as JSON.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if the container is gone.
+    pub fn process_json(&self) -> Result<Vec<u8>> {
+        let config = Directory::open(self.context.root(), &self.id)?.config()?;
+        let corrupt = |error: serde_json::Error| {
+            Error::new(Kind::StateCorrupt, error.to_string()).during("load saved config.json")
+        };
+        let mut config: serde_json::Value = serde_json::from_slice(&config).map_err(corrupt)?;
+        serde_json::to_vec(&config["process"].take()).map_err(corrupt)
+    }
+
+    /// The pids of all members, as the host sees them.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if the container is gone, [`Kind::Cgroup`] if its cgroup cannot be read.
+    pub fn pids(&self) -> Result<Vec<i32>> {
+        let (_, state) = self.load()?;
+        let cgroups = state.cgroups();
+        if cgroups.is_empty() {
+            // No cgroup, no list: the first process is all that is known.
+            let alive = crate::state::status::is_alive(&state);
+            return Ok(if alive { vec![state.init_process_pid] } else { Vec::new() });
+        }
+        crate::cgroup::apply::members(&cgroups)
+    }
+
+    /// The directory and what it says; a container that is only half there does not exist.
+    pub(super) fn load(&self) -> Result<(Directory, StateFile)> {
+        let directory = Directory::open(self.context.root(), &self.id)?;
+        match directory.load()? {
+            Some(state) if state.init_process_pid > 0 => Ok((directory, state)),
+            _ => Err(directory::not_found()),
+        }
+    }
+}
+
+/// Letters, digits, `_+.-`; not `.` or `..`; short enough to be a directory's name.
+pub(super) fn valid_id(id: &str) -> Result<()> {
+    if id.is_empty() {
+        return Err(Error::new(Kind::InvalidId, wording::EMPTY_ID));
+    }
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_+.-".contains(&byte);
+    if id == "." || id == ".." || id.len() > 255 || !id.bytes().all(letter) {
+        return Err(Error::new(Kind::InvalidId, wording::INVALID_ID));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_names_of_directories_and_nothing_more() {
+        for good in ["a", "web-1", "A_b+c.d", "..."] {
+            valid_id(good).unwrap();
+        }
+        for bad in ["", ".", "..", "a/b", "a b", "ä", "a\0", &"x".repeat(256)] {
+            assert_eq!(valid_id(bad).unwrap_err().kind(), Kind::InvalidId, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_root_directory_is_no_state_root() {
+        let options = ContextOptions { root: Some("/".into()), ..ContextOptions::default() };
+        assert_eq!(Context::new(options).unwrap_err().kind(), Kind::InvalidArgument);
+    }
+}

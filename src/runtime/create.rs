@@ -1,0 +1,305 @@
+//! create: from a bundle to a first process that waits for `start`. All or nothing.
+//!
+//! The order: directory (the lock), `state.json` (what will be made), cgroups, the process, its maps, its answer,
+//! `state.json` again (what was made), the pid file, the word to go on. [`Undo`] takes back whatever was done if
+//! anything after it fails; a runtime that is killed leaves a state directory that tells `delete --force` the same.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::Spec;
+
+use super::context::{Container, Context, valid_id};
+use super::deadline::Deadline;
+use super::io::{self, Streams};
+use super::options::{CreateOptions, Level};
+use super::process::Process;
+use super::spawn::{Birth, Ready, Spawned};
+use super::start;
+use crate::cgroup;
+use crate::cgroup::apply::Entrances;
+use crate::error::{Error, Kind, Result};
+use crate::namespace;
+use crate::plan::{self, Plan, Request, listener_number};
+use crate::state::directory::{Directory, START_SOCKET};
+use crate::state::file::{Config, Own, StateFile};
+use crate::state::time;
+use crate::sys::{Errno, errno_of, process as sys_process, socket};
+use crate::{VERSION, spec, wording};
+
+impl Context {
+    /// Creates a container: its first process has everything but the program, and waits for
+    /// [`start`](Container::start).
+    ///
+    /// # Errors
+    /// Those of the configuration, of the host, and of every step of the init program. Nothing is left behind then.
+    pub fn create(&self, id: &str, options: CreateOptions<'_>) -> Result<Container> {
+        self.make(id, options, true)
+    }
+
+    /// [`create`](Self::create) and [`start`](Container::start) in one: the program is executed as soon as the state is
+    /// on disk.
+    ///
+    /// # Errors
+    /// Those of both. Nothing is left behind then.
+    pub fn run(&self, id: &str, options: CreateOptions<'_>) -> Result<Container> {
+        self.make(id, options, false)
+    }
+
+    fn make(&self, id: &str, mut options: CreateOptions<'_>, wait_for_start: bool) -> Result<Container> {
+        valid_id(id)?;
+        let deadline = Deadline::new(options.call);
+        let bundle = bundle(&options)?;
+        let config = match options.config.take() {
+            Some(config) => config,
+            None => read_config(&bundle)?,
+        };
+        let spec = spec::parse(&config)?;
+        spec::validate(&spec)?;
+        let rootfs = rootfs(&spec, &bundle)?;
+        let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
+        let streams = Streams::open(&mut options.io, terminal)?;
+        let request = Request {
+            id: id.to_owned(),
+            bundle,
+            rootfs,
+            no_pivot: options.no_pivot,
+            no_new_keyring: options.no_new_keyring,
+            wait_for_start,
+            keep_below: streams.keep_below,
+            window: options.io.window.map(|window| (window.rows, window.cols)),
+            core: Path::new("/proc/kcore").exists(),
+        };
+        let plan = plan::create(&spec, self.host(), &request)?;
+        let directory = Directory::create(self.root(), id)?;
+        let mut undo = Undo { context: self, directory, cgroups: Vec::new(), pid_file: None, armed: true };
+        undo.directory.keep_config(&config)?;
+        let state = journal(self, &spec, &plan, &request);
+        let making = Making { context: self, plan: &plan, deadline: &deadline, options: &options, request: &request };
+        let process = making.run(state, streams, &mut undo)?;
+        undo.armed = false;
+        Ok(self.container(id, Some(process)))
+    }
+}
+
+/// Everything that the acting half of a create looks at.
+struct Making<'a> {
+    context: &'a Context,
+    plan: &'a Plan,
+    deadline: &'a Deadline<'a>,
+    options: &'a CreateOptions<'a>,
+    request: &'a Request,
+}
+
+impl Making<'_> {
+    fn run(&self, mut state: StateFile, mut streams: Streams, undo: &mut Undo<'_>) -> Result<Process> {
+        undo.directory.save(&state)?;
+        let entrances = self.cgroups(&mut state, undo)?;
+        let keep_below = self.request.keep_below;
+        let listener = self.listener(&undo.directory)?;
+        if let Some(listener) = &listener {
+            streams.add(listener.as_fd(), listener_number(keep_below));
+        }
+        let pipes = std::mem::take(&mut streams.pipes);
+        let birth = Birth {
+            program: self.context.init_program()?,
+            namespaces: self.plan.namespaces,
+            entrances: &entrances,
+            oom_score_adj: self.plan.oom_score_adj,
+            unmapped: self.plan.maps.is_some(),
+            rootless: self.context.is_rootless(),
+        };
+        let mut spawned = Spawned::new(&birth, &self.plan.init, streams, keep_below + 1)?;
+        if let Some(maps) = &self.plan.maps {
+            namespace::apply::write_maps(spawned.pid(), maps)?;
+            self.rlimits(spawned.pid())?;
+            spawned = spawned.mapped();
+        }
+        let mut ready = spawned.ready(self.deadline)?;
+        let console = self.hand_over(&mut ready, undo)?;
+        self.settle(&mut state, ready.pid(), undo)?;
+        let released = ready.release()?;
+        if listener.is_none() {
+            start::executed(&released.channel, self.deadline)?;
+        }
+        Ok(Process::new(released.pid, released.pidfd, console, pipes))
+    }
+
+    /// Makes the cgroups and opens the ways into them.
+    fn cgroups(&self, state: &mut StateFile, undo: &mut Undo<'_>) -> Result<Entrances> {
+        let paths = self.plan.cgroups.paths();
+        undo.cgroups.clone_from(&paths);
+        let made = cgroup::apply::make(&self.plan.cgroups).and_then(|()| cgroup::apply::open(&paths));
+        match made {
+            Err(error) if self.plan.cgroups.optional && error.kind() == Kind::Permission => {
+                self.context.log(Level::Debug, &format!("going on without cgroups: {error}"));
+                undo.cgroups.clear();
+                state.cgroup_paths.clear();
+                let _ = cgroup::apply::remove(&paths);
+                Ok(Entrances::default())
+            }
+            made => made,
+        }
+    }
+
+    fn listener(&self, directory: &Directory) -> Result<Option<OwnedFd>> {
+        if !self.request.wait_for_start {
+            return Ok(None);
+        }
+        let listener = socket::listen_in(directory.fd(), START_SOCKET);
+        listener.map(Some).map_err(|errno| Error::os(Kind::System, "listen for start", errno as i32))
+    }
+
+    /// Limits that the user namespace's root could not raise.
+    fn rlimits(&self, pid: i32) -> Result<()> {
+        for (resource, soft, hard) in &self.plan.rlimits {
+            sys_process::set_limit(pid, *resource, *soft, *hard).map_err(|errno| {
+                Error::os(Kind::Permission, format!("set rlimit type {resource}"), errno as i32)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The terminal to the console socket or into the handle; the pidfd to its socket.
+    fn hand_over(&self, ready: &mut Ready, undo: &mut Undo<'_>) -> Result<Option<OwnedFd>> {
+        let console = hand_over_console(ready, self.options.io.console_socket.as_deref())?;
+        if let (Some(path), Some(pidfd)) = (&self.options.pidfd_socket, ready.pidfd()) {
+            io::send_to_socket(path, pidfd, "standard", "pidfd")?;
+        }
+        if let Some(path) = &self.options.pid_file {
+            io::write_pid_file(path, ready.pid())?;
+            undo.pid_file = Some(path.clone());
+        }
+        Ok(console)
+    }
+
+    /// Writes down what is there now.
+    fn settle(&self, state: &mut StateFile, pid: i32, undo: &Undo<'_>) -> Result<()> {
+        let stat = sys_process::stat(pid)
+            .ok_or_else(|| Error::os(Kind::System, "read stat of the init program", Errno::ESRCH as i32))?;
+        state.init_process_pid = pid;
+        state.init_process_start = stat.start_time;
+        state.namespace_paths = namespace_paths(pid);
+        undo.directory.save(state)
+    }
+}
+
+/// Sends the master to the console socket, or keeps it.
+pub(super) fn hand_over_console(ready: &mut Ready, socket: Option<&Path>) -> Result<Option<OwnedFd>> {
+    match (ready.take_console(), socket) {
+        (Some((master, name)), Some(path)) => {
+            io::send_to_socket(path, master.as_fd(), &name, "terminal")?;
+            Ok(None)
+        }
+        (console, _) => Ok(console.map(|(master, _)| master)),
+    }
+}
+
+/// Takes back what was made, unless it is disarmed. Killing the process is `spawn`'s.
+struct Undo<'a> {
+    context: &'a Context,
+    directory: Directory,
+    cgroups: Vec<(String, PathBuf)>,
+    pid_file: Option<PathBuf>,
+    armed: bool,
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        if let Some(path) = &self.pid_file {
+            let _ = fs::remove_file(path);
+        }
+        // The directory goes last: as long as it is there, `delete --force` finds what could not be removed.
+        match cgroup::apply::remove(&self.cgroups).and_then(|()| self.directory.remove()) {
+            Ok(()) => {}
+            Err(error) => self.context.log(Level::Warn, &format!("clean up after a failed create: {error}")),
+        }
+    }
+}
+
+/// The bundle, absolute and without links. A configuration that comes as bytes needs none: the host's cwd stands in.
+fn bundle(options: &CreateOptions<'_>) -> Result<PathBuf> {
+    let bundle = match (&options.bundle, &options.config) {
+        (Some(bundle), _) => bundle.as_path(),
+        (None, Some(_)) => Path::new("."),
+        (None, None) => return Err(Error::new(Kind::InvalidArgument, "neither a bundle nor a configuration is given")),
+    };
+    bundle.canonicalize().map_err(|error| {
+        Error::os(Kind::InvalidArgument, format!("open bundle {}", bundle.display()), errno_of(&error))
+    })
+}
+
+fn read_config(bundle: &Path) -> Result<Vec<u8>> {
+    let path = bundle.join("config.json");
+    fs::read(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::new(Kind::InvalidSpec, wording::CONFIG_NOT_FOUND).detailed("path", path.to_string_lossy())
+        }
+        _ => Error::os(Kind::InvalidSpec, format!("read {}", path.display()), errno_of(&error)),
+    })
+}
+
+/// The root filesystem: a directory, and not a link that somebody could turn elsewhere.
+fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
+    let path = bundle.join(spec.root().as_ref().map(|root| root.path().clone()).unwrap_or_default());
+    let error = |error: std::io::Error| {
+        Error::os(Kind::Rootfs, format!("open root filesystem {}", path.display()), errno_of(&error))
+    };
+    let there = fs::symlink_metadata(&path).map_err(error)?;
+    if there.is_symlink() {
+        return Err(Error::new(Kind::Rootfs, "invalid rootfs: not an absolute path, or a symlink"));
+    }
+    if !there.is_dir() {
+        return Err(Error::os(Kind::Rootfs, format!("open root filesystem {}", path.display()), libc::ENOTDIR));
+    }
+    path.canonicalize().map_err(error)
+}
+
+/// What will be made, for whoever has to clean up.
+fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> StateFile {
+    let created_ns = time::now_ns();
+    let annotations: BTreeMap<String, String> =
+        spec.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut labels: Vec<String> = annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    labels.push(format!("bundle={}", request.bundle.display()));
+    StateFile {
+        id: request.id.clone(),
+        created: time::rfc3339(created_ns),
+        config: Config {
+            rootfs: request.rootfs.clone(),
+            hostname: spec.hostname().clone().unwrap_or_default(),
+            labels,
+        },
+        rootless: context.is_rootless(),
+        cgroup_paths: plan.cgroups.paths().into_iter().collect(),
+        riverrun: Own {
+            version: VERSION.to_owned(),
+            bundle: request.bundle.clone(),
+            annotations,
+            namespaces: plan.own_namespaces,
+            deny_setgroups: plan.maps.as_ref().is_some_and(|maps| maps.deny_setgroups),
+            created_ns,
+        },
+        ..StateFile::default()
+    }
+}
+
+/// As runc names them, for tools.
+fn namespace_paths(pid: i32) -> BTreeMap<String, PathBuf> {
+    const NAMES: [(&str, &str); 7] = [
+        ("NEWCGROUP", "cgroup"),
+        ("NEWIPC", "ipc"),
+        ("NEWNET", "net"),
+        ("NEWNS", "mnt"),
+        ("NEWPID", "pid"),
+        ("NEWUSER", "user"),
+        ("NEWUTS", "uts"),
+    ];
+    NAMES.iter().map(|(key, file)| ((*key).to_owned(), PathBuf::from(format!("/proc/{pid}/ns/{file}")))).collect()
+}

@@ -1,0 +1,36 @@
+//! How long a call may wait, and what ends it early: a [`Call`] with its clock running.
+#![forbid(unsafe_code)]
+
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use super::options::Call;
+use crate::error::{Error, Kind, Result};
+use crate::sys::poll;
+
+/// A call that has begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline<'fd> {
+    until: Option<Instant>,
+    cancel: Option<BorrowedFd<'fd>>,
+}
+
+impl<'fd> Deadline<'fd> {
+    pub(crate) fn new(call: Call<'fd>) -> Self {
+        // A time that the clock cannot hold is for ever.
+        let until = call.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Self { until, cancel: call.cancel }
+    }
+
+    /// Waits until `fd` is readable.
+    pub(crate) fn readable(&self, fd: BorrowedFd<'_>, doing: &str) -> Result<()> {
+        let mut fds = vec![fd];
+        fds.extend(self.cancel);
+        match poll::readable(&fds, self.until) {
+            Ok(Some(0)) => Ok(()),
+            Ok(Some(_)) => Err(Error::new(Kind::Cancelled, "cancelled").during(doing)),
+            Ok(None) => Err(Error::new(Kind::Timeout, "timed out").during(doing)),
+            Err(errno) => Err(Error::os(Kind::System, doing, errno as i32)),
+        }
+    }
+}

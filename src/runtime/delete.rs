@@ -1,0 +1,100 @@
+//! delete: everything that a create made, gone; also after a create that was killed half-way.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use super::context::{Container, Context, valid_id};
+use super::deadline::Deadline;
+use super::kill::signal_members;
+use super::options::Call;
+use super::process::Process;
+use crate::cgroup;
+use crate::error::{Error, Kind, Result};
+use crate::state::directory::{self, Directory};
+use crate::state::file::StateFile;
+use crate::state::status::{Status, observe};
+use crate::wording;
+
+/// How long a killed process may take to end.
+const KILL_DEADLINE: Duration = Duration::from_secs(10);
+
+impl Container {
+    /// Deletes the container: stopped or created; with `force` in any state.
+    ///
+    /// # Errors
+    /// [`Kind::Running`] if it runs and `force` is not given; [`Kind::NotFound`] if it is gone (never with `force`).
+    pub fn delete(&self, force: bool, call: Call<'_>) -> Result<()> {
+        self.context.delete(&self.id, force, call)
+    }
+}
+
+impl Context {
+    /// Deletes a container by id; with `force` one that is only half there, too, and one that is not there at all.
+    ///
+    /// # Errors
+    /// As [`Container::delete`].
+    pub fn delete(&self, id: &str, force: bool, call: Call<'_>) -> Result<()> {
+        valid_id(id)?;
+        let directory = match Directory::open(self.root(), id) {
+            Err(error) if force && error.kind() == Kind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        directory.lock()?;
+        let state = match directory.load() {
+            Ok(Some(state)) => state,
+            Ok(None) if force => StateFile::default(),
+            Ok(None) => {
+                // Nothing was made yet, or all of it is gone: only the directory is left (runc says the same).
+                directory.remove()?;
+                return Err(directory::not_found());
+            }
+            // Unreadable: what it pointed to is lost, the directory need not stay for ever.
+            Err(error) if force && error.kind() == Kind::StateCorrupt => StateFile::default(),
+            Err(error) => return Err(error),
+        };
+        let status = observe(&directory, &state);
+        match status {
+            Status::Stopped => {}
+            Status::Created => end(&state, call)?,
+            _ if force => end(&state, call)?,
+            Status::Creating => return Err(directory::not_found()),
+            _ => return Err(Error::new(Kind::Running, wording::delete_not_stopped(id, &status.to_string()))),
+        }
+        if !state.owns_pid_namespace() {
+            // Without a pid namespace the others outlive the first.
+            end_members(&state, call)?;
+        }
+        cgroup::apply::remove(&state.cgroups())?;
+        directory.remove()
+    }
+}
+
+/// Kills the first process and waits for its end; with its pid namespace all others end before it does.
+fn end(state: &StateFile, call: Call<'_>) -> Result<()> {
+    if state.init_process_pid == 0 {
+        return end_members(state, call);
+    }
+    let process = match Process::open(state.init_process_pid, state.init_process_start) {
+        Err(error) if error.kind() == Kind::NotRunning => return Ok(()),
+        opened => opened?,
+    };
+    match process.signal(libc::SIGKILL) {
+        Err(error) if error.kind() == Kind::NotRunning => return Ok(()),
+        sent => sent?,
+    }
+    let call = Call { timeout: Some(call.timeout.map_or(KILL_DEADLINE, |timeout| timeout.min(KILL_DEADLINE))), ..call };
+    Deadline::new(call).readable(process.pidfd(), wording::INIT_STILL_RUNNING)
+}
+
+/// Kills the members of the cgroup until there are none.
+fn end_members(state: &StateFile, call: Call<'_>) -> Result<()> {
+    let pause = Duration::from_millis(1);
+    let tries = call.timeout.map_or(KILL_DEADLINE, |timeout| timeout.min(KILL_DEADLINE)).as_millis().max(1);
+    for _ in 0..tries {
+        if !signal_members(state, libc::SIGKILL)? {
+            return Ok(());
+        }
+        std::thread::sleep(pause);
+    }
+    Err(Error::new(Kind::Timeout, wording::INIT_STILL_RUNNING))
+}

@@ -1,0 +1,120 @@
+//! exec: a further process in a container, by the same init program, through the same steps.
+#![forbid(unsafe_code)]
+
+use std::os::fd::AsFd;
+use std::path::{Component, Path, PathBuf};
+
+use super::context::Container;
+use super::create::hand_over_console;
+use super::deadline::Deadline;
+use super::io::{self, Streams};
+use super::options::ExecOptions;
+use super::process::Process;
+use super::spawn::{Birth, Spawned};
+use super::start;
+use crate::cgroup;
+use crate::error::{Error, Kind, Result};
+use crate::plan::{self, ExecRequest};
+use crate::spec;
+use crate::state::status::{Status, observe};
+use crate::wording;
+
+impl Container {
+    /// Executes a process in the container, created or running. Returns once the program is executed.
+    ///
+    /// # Errors
+    /// [`Kind::NotRunning`] if the container has stopped, [`Kind::Paused`] if it is paused,
+    /// [`Kind::ExecNotFound`], [`Kind::ExecPermission`], [`Kind::Cwd`], and those of the process document.
+    pub fn exec(&self, mut options: ExecOptions<'_>) -> Result<Process> {
+        let deadline = Deadline::new(options.call);
+        let process = spec::parse_process(&options.process)?;
+        spec::validate_exec(&process)?;
+        let (directory, state) = self.load()?;
+        match observe(&directory, &state) {
+            Status::Created | Status::Running => {}
+            Status::Paused if options.ignore_paused => {}
+            Status::Paused => return Err(Error::new(Kind::Paused, wording::EXEC_PAUSED)),
+            Status::Stopped | Status::Creating => return Err(Error::new(Kind::NotRunning, wording::EXEC_STOPPED)),
+        }
+        let init = self.init_process()?;
+        let mut streams = Streams::open(&mut options.io, process.terminal() == Some(true))?;
+        let keep_below = streams.keep_below;
+        let request = ExecRequest {
+            id: self.id.clone(),
+            namespaces: state.riverrun.namespaces,
+            deny_setgroups: state.riverrun.deny_setgroups,
+            no_new_keyring: options.no_new_keyring,
+            keep_below,
+            window: options.io.window.map(|window| (window.rows, window.cols)),
+        };
+        let init_plan = plan::exec(&process, &request)?;
+        streams.add(init.pidfd().as_fd(), keep_below);
+        let entrances = cgroup::apply::open(&sub_cgroups(&state.cgroups(), &options.cgroups)?)?;
+        let pipes = std::mem::take(&mut streams.pipes);
+        let birth = Birth {
+            program: self.context.init_program()?,
+            namespaces: 0,
+            entrances: &entrances,
+            oom_score_adj: process.oom_score_adj(),
+            unmapped: false,
+            rootless: self.context.is_rootless(),
+        };
+        let mut ready = Spawned::new(&birth, &init_plan, streams, keep_below + 1)?.ready(&deadline)?;
+        let console = hand_over_console(&mut ready, options.io.console_socket.as_deref())?;
+        if let (Some(path), Some(pidfd)) = (&options.pidfd_socket, ready.pidfd()) {
+            io::send_to_socket(path, pidfd, "setns", "pidfd")?;
+        }
+        if let Some(path) = &options.pid_file {
+            io::write_pid_file(path, ready.pid())?;
+        }
+        let released = ready.release()?;
+        start::executed(&released.channel, &deadline)?;
+        Ok(Process::new(released.pid, released.pidfd, console, pipes))
+    }
+}
+
+/// `[CONTROLLER[,CONTROLLER]:]PATH` below the container's own directories; without controllers, in all of them.
+fn sub_cgroups(own: &[(String, PathBuf)], wanted: &[String]) -> Result<Vec<(String, PathBuf)>> {
+    let mut paths = own.to_vec();
+    for entry in wanted {
+        let (controllers, path) = entry.split_once(':').map_or((None, entry.as_str()), |(c, path)| (Some(c), path));
+        let below = Path::new(path.trim_start_matches('/'));
+        if below.components().any(|component| component == Component::ParentDir) {
+            return Err(Error::new(Kind::InvalidArgument, format!("bad sub cgroup path: {path}")));
+        }
+        let named: Option<Vec<&str>> = controllers.map(|controllers| controllers.split(',').collect());
+        for name in named.iter().flatten() {
+            if !own.iter().any(|(controller, _)| controller == name) {
+                return Err(Error::new(Kind::InvalidArgument, format!("unknown controller {name}")));
+            }
+        }
+        for ((controller, path), (_, base)) in paths.iter_mut().zip(own) {
+            if named.as_ref().is_none_or(|named| named.contains(&controller.as_str())) {
+                *path = base.join(below);
+            }
+        }
+    }
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own() -> Vec<(String, PathBuf)> {
+        [("memory", "/m/web"), ("pids", "/p/web")].map(|(name, path)| (name.to_owned(), PathBuf::from(path))).to_vec()
+    }
+
+    #[test]
+    fn a_sub_cgroup_stays_below_the_containers_own() {
+        let refused = sub_cgroups(&own(), &["/../other".into()]).unwrap_err();
+        assert!(refused.to_string().contains("bad sub cgroup path"));
+        assert!(sub_cgroups(&own(), &["cpu:/a".into()]).unwrap_err().to_string().contains("unknown controller"));
+    }
+
+    #[test]
+    fn controllers_choose_which_directory_moves() {
+        let paths = sub_cgroups(&own(), &["memory:/a".into()]).unwrap();
+        assert_eq!(paths, [("memory".to_owned(), PathBuf::from("/m/web/a")), ("pids".to_owned(), "/p/web".into())]);
+    }
+}

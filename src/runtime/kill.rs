@@ -1,0 +1,52 @@
+//! kill: a signal to the first process, or to all where no pid namespace ties them to it.
+#![forbid(unsafe_code)]
+
+use std::os::fd::AsFd;
+
+use super::context::Container;
+use super::process::Process;
+use crate::cgroup;
+use crate::error::{Error, Kind, Result};
+use crate::state::file::StateFile;
+use crate::state::status::is_alive;
+use crate::sys::{Errno, pidfd};
+use crate::wording;
+
+impl Container {
+    /// Sends a signal to the first process. `all`, or a container without a pid namespace of its own: to all members.
+    ///
+    /// # Errors
+    /// [`Kind::NotRunning`] if the container has stopped (with `all` that is success);
+    /// [`Kind::InvalidArgument`] for a number that is no signal.
+    pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
+        let (_, state) = self.load()?;
+        if !(0..=64).contains(&signal) {
+            return Err(Error::new(Kind::InvalidArgument, format!("{signal} is not a signal")));
+        }
+        if !state.owns_pid_namespace() || all {
+            let sent = signal_members(&state, signal)?;
+            if sent || all {
+                return Ok(());
+            }
+        }
+        if !is_alive(&state) {
+            return Err(Error::new(Kind::NotRunning, wording::NOT_RUNNING));
+        }
+        Process::open(state.init_process_pid, state.init_process_start)?.signal(signal)
+    }
+}
+
+/// Signals every member of the container's cgroup; whether there was one.
+pub(super) fn signal_members(state: &StateFile, signal: i32) -> Result<bool> {
+    let mut any = false;
+    for pid in cgroup::apply::members(&state.cgroups())? {
+        let sent = pidfd::open(pid).and_then(|fd| pidfd::send_signal(fd.as_fd(), signal));
+        match sent {
+            Ok(()) => any = true,
+            // Gone between the list and the signal.
+            Err(Errno::ESRCH) => {}
+            Err(errno) => return Err(Error::os(Kind::Permission, format!("signal process {pid}"), errno as i32)),
+        }
+    }
+    Ok(any)
+}

@@ -1,0 +1,30 @@
+//! The parent: one verb a file, over the plans, the state and the floor.
+//!
+//! `context.rs` finds containers, `create.rs` makes them, `spawn.rs` is the handshake with the init program. Nothing
+//! here changes the host process: no thread, signal, descriptor that outlives its handle, umask, cwd, or child but those
+//! that were asked for.
+#![forbid(unsafe_code)]
+
+mod channel;
+mod context;
+mod create;
+mod deadline;
+mod delete;
+mod exec;
+mod io;
+mod kill;
+mod list;
+mod options;
+mod process;
+mod spawn;
+mod start;
+mod state;
+
+pub use self::context::{Container, Context};
+pub use self::list::Listing;
+pub use self::options::{
+    Call, ContextOptions, CreateOptions, ExecOptions, FdMap, Io, Level, LogSink, Stdio, WindowSize,
+};
+pub use self::process::{Exit, Process};
+pub use self::state::State;
+pub use crate::state::status::Status;

@@ -1,0 +1,153 @@
+//! What callers say: the options of a context, a create, an exec; stdio; deadlines. Values only, nothing acts here.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How grave a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub enum Level {
+    /// Something went wrong, and the call went on.
+    Error = 1,
+    /// Something is likely not what was meant.
+    Warn = 2,
+    /// Something worth a line.
+    Info = 3,
+    /// What is being done.
+    Debug = 4,
+}
+
+/// Where log lines go. Called on the thread of the call that logs, never after it.
+pub type LogSink = Arc<dyn Fn(Level, &str) + Send + Sync>;
+
+/// How a [`Context`](crate::Context) is set up.
+#[derive(Clone, Default)]
+pub struct ContextOptions {
+    /// The state root. `None`: `/run/riverrun`, or `$XDG_RUNTIME_DIR/riverrun` when rootless.
+    pub root: Option<PathBuf>,
+    /// Let systemd manage the cgroups.
+    pub systemd_cgroup: bool,
+    /// Whether cgroup permission errors are to be ignored; `None` finds out.
+    pub rootless: Option<bool>,
+    /// Where log lines go; `None` drops them.
+    pub log: Option<LogSink>,
+    /// An installed `riverrun-init`, used instead of the embedded one.
+    pub init_path: Option<PathBuf>,
+}
+
+impl fmt::Debug for ContextOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContextOptions")
+            .field("root", &self.root)
+            .field("systemd_cgroup", &self.systemd_cgroup)
+            .field("rootless", &self.rootless)
+            .field("log", &self.log.is_some())
+            .field("init_path", &self.init_path)
+            .finish()
+    }
+}
+
+/// How long a call may take, and what ends it early. The default waits for ever.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Call<'fd> {
+    /// The call ends with [`Kind::Timeout`](crate::Kind::Timeout) after this long.
+    pub timeout: Option<Duration>,
+    /// The call ends with [`Kind::Cancelled`](crate::Kind::Cancelled) once this is readable.
+    pub cancel: Option<BorrowedFd<'fd>>,
+}
+
+/// Where one of the three standard streams of a process leads. Ignored when the process has a terminal.
+#[derive(Debug, Default)]
+pub enum Stdio {
+    /// The host's own stream.
+    #[default]
+    Inherit,
+    /// `/dev/null`.
+    Null,
+    /// This descriptor.
+    Fd(OwnedFd),
+    /// A new pipe; the host's end is in [`Process::take_pipe`](crate::Process::take_pipe).
+    Pipe,
+}
+
+/// One more descriptor for the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FdMap {
+    /// The number in the host. It stays open there.
+    pub host: RawFd,
+    /// The number in the container, 3 or more.
+    pub container: RawFd,
+}
+
+/// Rows and columns of a terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WindowSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters a line.
+    pub cols: u16,
+}
+
+/// The streams, the terminal and the further descriptors of a process.
+#[derive(Debug, Default)]
+pub struct Io {
+    /// Standard input.
+    pub stdin: Stdio,
+    /// Standard output.
+    pub stdout: Stdio,
+    /// Standard error.
+    pub stderr: Stdio,
+    /// A listening unix socket that receives the terminal's master; `None` keeps it in the
+    /// [`Process`](crate::Process).
+    pub console_socket: Option<PathBuf>,
+    /// The first size of the terminal; `None` takes `process.consoleSize`.
+    pub window: Option<WindowSize>,
+    /// Descriptors beyond the three streams.
+    pub fds: Vec<FdMap>,
+}
+
+/// How a container is created. One of `bundle` and `config` is needed.
+#[derive(Debug, Default)]
+pub struct CreateOptions<'fd> {
+    /// The directory that holds `config.json`; relative paths in the config start here.
+    pub bundle: Option<PathBuf>,
+    /// The bytes of a `config.json`, instead of the bundle's.
+    pub config: Option<Vec<u8>>,
+    /// A file that receives the pid of the container's first process: digits, nothing else.
+    pub pid_file: Option<PathBuf>,
+    /// A listening unix socket that receives the pidfd of the container's first process.
+    pub pidfd_socket: Option<PathBuf>,
+    /// Streams, terminal, descriptors.
+    pub io: Io,
+    /// `MS_MOVE` and chroot instead of pivot_root, for a host whose root is an initramfs.
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// Deadline and cancellation.
+    pub call: Call<'fd>,
+}
+
+/// How a further process is executed in a container.
+#[derive(Debug, Default)]
+pub struct ExecOptions<'fd> {
+    /// An OCI `process` object as JSON.
+    pub process: Vec<u8>,
+    /// Sub-cgroups, each `[CONTROLLER[,CONTROLLER]:]PATH` below the container's own.
+    pub cgroups: Vec<String>,
+    /// A file that receives the pid.
+    pub pid_file: Option<PathBuf>,
+    /// A listening unix socket that receives the pidfd.
+    pub pidfd_socket: Option<PathBuf>,
+    /// Streams, terminal, descriptors.
+    pub io: Io,
+    /// Execute even though the container is paused.
+    pub ignore_paused: bool,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// Deadline and cancellation.
+    pub call: Call<'fd>,
+}

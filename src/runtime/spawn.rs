@@ -1,0 +1,210 @@
+//! The handshake with the init program, in types: each step consumes the one before, and dropping any of them kills.
+//!
+//! The protocol is drawn in `../wire.rs`. Results come over the socket and from pidfds; a host that reaps every child
+//! does no harm.
+#![forbid(unsafe_code)]
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::channel::Channel;
+use super::deadline::Deadline;
+use super::io::Streams;
+use crate::cgroup::apply::Entrances;
+use crate::error::{Error, Kind, Result};
+use crate::sys::clone::{self, Child, Spawn, Stage};
+use crate::sys::{Errno, pidfd, socket};
+use crate::wire::{self, InitPlan, ToInit, ToRuntime};
+
+/// What the clone needs beside the plan.
+#[derive(Debug)]
+pub(super) struct Birth<'a> {
+    pub(super) program: BorrowedFd<'a>,
+    pub(super) namespaces: u64,
+    pub(super) entrances: &'a Entrances,
+    pub(super) oom_score_adj: Option<i32>,
+    /// The user namespace has no map yet.
+    pub(super) unmapped: bool,
+    /// Errors of the OOM score are no errors: the caller may not lower it.
+    pub(super) rootless: bool,
+}
+
+/// As much of a plan as the socket's buffer surely takes before anybody reads.
+const SURELY_BUFFERED: usize = 64 * 1024;
+
+/// Executed, reading its plan.
+#[must_use = "dropping it kills the process"]
+#[derive(Debug)]
+pub(super) struct Spawned(Guard);
+
+/// Everything is done but the program.
+#[must_use = "dropping it kills the process"]
+#[derive(Debug)]
+pub(super) struct Ready(Guard);
+
+/// A process that nobody has promised to keep.
+#[derive(Debug)]
+struct Guard {
+    child: Option<Child>,
+    /// `None` once released.
+    channel: Option<Channel>,
+    console: Option<(OwnedFd, String)>,
+}
+
+/// A process that stays.
+#[derive(Debug)]
+pub(super) struct Released {
+    pub(super) pid: i32,
+    pub(super) pidfd: OwnedFd,
+    pub(super) channel: Channel,
+}
+
+impl Spawned {
+    /// Clones and executes the init program. `streams` gets the program's socket as its last descriptor.
+    pub(super) fn new(birth: &Birth<'_>, plan: &InitPlan, mut streams: Streams, socket_number: i32) -> Result<Self> {
+        let encoded = wire::encode(plan).ok_or_else(|| Error::new(Kind::Internal, "the plan is too long to send"))?;
+        let (ours, theirs) =
+            socket::pair().map_err(|errno| Error::os(Kind::System, "make socket pair", errno as i32))?;
+        let channel = Channel::new(ours);
+        let (early, late) = encoded.split_at(if encoded.len() <= SURELY_BUFFERED { encoded.len() } else { 0 });
+        channel.send_encoded(early);
+        streams.add(theirs.as_fd(), socket_number);
+        let child = start(birth, &streams, socket_number)?;
+        drop((streams, theirs));
+        channel.send_encoded(late);
+        Ok(Self(Guard { child: Some(child), channel: Some(channel), console: None }))
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.0.child.as_ref().map_or(0, |child| child.pid)
+    }
+
+    /// Tells the init program that its ids are mapped.
+    pub(super) fn mapped(self) -> Self {
+        if let Some(channel) = &self.0.channel {
+            channel.send(ToInit::IdsMapped);
+        }
+        self
+    }
+
+    /// Waits until all is done but the program.
+    pub(super) fn ready(mut self, deadline: &Deadline<'_>) -> Result<Ready> {
+        loop {
+            let Some(channel) = &self.0.channel else { return Err(gone()) };
+            match channel.expect(deadline, "wait for the init program")? {
+                None => return Err(self.0.died()),
+                Some((ToRuntime::Ready, _)) => return Ok(Ready(self.0)),
+                Some((ToRuntime::Console { name }, Some(master))) => self.0.console = Some((master, name)),
+                Some((ToRuntime::Moved, Some(pidfd))) => self.0.moved(pidfd)?,
+                Some(_) => return Err(Error::new(Kind::Internal, "unexpected message from the init program")),
+            }
+        }
+    }
+}
+
+impl Ready {
+    pub(super) fn pid(&self) -> i32 {
+        self.0.child.as_ref().map_or(0, |child| child.pid)
+    }
+
+    pub(super) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.0.child.as_ref().map(|child| child.pidfd.as_fd())
+    }
+
+    /// The master of the pty and the slave's name in the container.
+    pub(super) fn take_console(&mut self) -> Option<(OwnedFd, String)> {
+        self.0.console.take()
+    }
+
+    /// From here on the process is the container's: nothing kills it but what is asked for.
+    pub(super) fn release(mut self) -> Result<Released> {
+        let (Some(child), Some(channel)) = (self.0.child.take(), self.0.channel.take()) else { return Err(gone()) };
+        channel.send(ToInit::Go);
+        Ok(Released { pid: child.pid, pidfd: child.pidfd, channel })
+    }
+}
+
+fn gone() -> Error {
+    Error::new(Kind::Internal, "the process was released already")
+}
+
+impl Guard {
+    /// The process that we started handed over to its child in another pid namespace, and ended.
+    fn moved(&mut self, pidfd: OwnedFd) -> Result<()> {
+        let pid = pidfd::pid_of(pidfd.as_fd())
+            .map_err(|errno| Error::os(Kind::System, "learn the pid behind a pidfd", errno as i32))?;
+        if let Some(before) = self.child.replace(Child { pid, pidfd }) {
+            pidfd::reap(&before.pidfd);
+        }
+        Ok(())
+    }
+
+    /// The stream ended without a word.
+    fn died(&mut self) -> Error {
+        let how = self.child.as_ref().and_then(|child| ended(&child.pidfd));
+        let how = how.unwrap_or_else(|| String::from("for an unknown reason"));
+        Error::new(Kind::System, format!("the init program ended before it was ready: {how}"))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(child) = &self.child {
+            // It may have ended by itself; then there is nothing to kill and only the reaping left.
+            let _ = pidfd::send_signal(child.pidfd.as_fd(), libc::SIGKILL);
+            pidfd::reap(&child.pidfd);
+        }
+    }
+}
+
+/// How a process ended whose socket has closed, if that can be known.
+fn ended(pidfd: &OwnedFd) -> Option<String> {
+    let _ = crate::sys::poll::readable(&[pidfd.as_fd()], Some(std::time::Instant::now() + std::time::Duration::from_secs(1)));
+    let ended = match pidfd::try_wait(pidfd.as_fd()) {
+        Ok(ended) => ended,
+        Err(_) => pidfd::exit_of_reaped(pidfd.as_fd()),
+    }?;
+    Some(match ended.signal {
+        0 => format!("exit code {}", ended.code),
+        signal => format!("killed by signal {signal}"),
+    })
+}
+
+fn start(birth: &Birth<'_>, streams: &Streams, socket_number: i32) -> Result<Child> {
+    let arguments = [c"riverrun-init".to_owned(), number(socket_number)];
+    let oom_score_adj = birth.oom_score_adj.map(number);
+    let tasks: Vec<BorrowedFd<'_>> = birth.entrances.tasks.iter().map(AsFd::as_fd).collect();
+    let mut wanted = Spawn {
+        program: birth.program,
+        arguments: &arguments,
+        namespaces: birth.namespaces,
+        cgroup: birth.entrances.unified.as_ref().map(AsFd::as_fd),
+        tasks: &tasks,
+        descriptors: &streams.map,
+        keep_capabilities: birth.unmapped,
+        oom_score_adj: oom_score_adj.as_deref(),
+    };
+    let mut started = clone::spawn(&wanted);
+    if birth.rootless
+        && let Err(clone::Failure { stage: Stage::OomScoreAdj, errno: Errno::EACCES | Errno::EPERM }) = started
+    {
+        wanted.oom_score_adj = None;
+        started = clone::spawn(&wanted);
+    }
+    started.map_err(|failure| {
+        let (kind, doing) = match failure.stage {
+            Stage::Clone if birth.unmapped => (Kind::Userns, "clone into new namespaces"),
+            Stage::Clone => (Kind::System, "clone into new namespaces"),
+            Stage::Tasks(_) => (Kind::Cgroup, "join cgroup"),
+            Stage::OomScoreAdj => (Kind::Permission, "write oom_score_adj"),
+            Stage::Descriptors => (Kind::System, "place descriptors"),
+            Stage::Execute => (Kind::System, "execute the init program"),
+        };
+        Error::os(kind, doing, failure.errno as i32).detailed("phase", "host")
+    })
+}
+
+fn number(value: i32) -> CString {
+    // Digits hold no NUL.
+    CString::new(value.to_string()).unwrap_or_default()
+}

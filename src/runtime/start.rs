@@ -1,0 +1,48 @@
+//! start: the word to the init program of a created container, and what comes of it.
+#![forbid(unsafe_code)]
+
+use std::os::fd::AsFd;
+
+use super::channel::Channel;
+use super::context::Container;
+use super::deadline::Deadline;
+use super::options::Call;
+use crate::error::{Error, Kind, Result};
+use crate::state::directory::START_SOCKET;
+use crate::state::status::{Status, observe};
+use crate::sys::socket;
+use crate::wording;
+
+impl Container {
+    /// Executes the program of a created container. Returns once it is executed, or with the reason why it is not.
+    ///
+    /// # Errors
+    /// [`Kind::Running`] and [`Kind::NotRunning`] in any other state, without effect;
+    /// [`Kind::ExecNotFound`] and [`Kind::ExecPermission`] for a program that went away since the create.
+    pub fn start(&self, call: Call<'_>) -> Result<()> {
+        let deadline = Deadline::new(call);
+        let (directory, _) = self.load()?;
+        directory.lock()?;
+        // Read again under the lock: somebody may have deleted it while we waited.
+        let (directory_now, state) = self.load()?;
+        match observe(&directory_now, &state) {
+            Status::Created => {}
+            Status::Stopped => return Err(Error::new(Kind::NotRunning, wording::START_STOPPED)),
+            Status::Running => return Err(Error::new(Kind::Running, wording::START_RUNNING)),
+            Status::Paused => return Err(Error::new(Kind::Paused, wording::start_in_state("paused"))),
+            other => return Err(Error::new(Kind::Running, wording::start_in_state(&other.to_string()))),
+        }
+        let error = |errno| Error::os(Kind::System, "start container", errno as i32);
+        let peer = socket::connect_in(directory_now.fd(), START_SOCKET).map_err(error)?;
+        socket::send(peer.as_fd(), b"s", None).map_err(error)?;
+        executed(&Channel::new(peer), &deadline)
+    }
+}
+
+/// The stream ends when the program is executed, because it is close-on-exec; a failure comes before.
+pub(super) fn executed(channel: &Channel, deadline: &Deadline<'_>) -> Result<()> {
+    match channel.expect(deadline, "wait for the program to be executed")? {
+        None => Ok(()),
+        Some(_) => Err(Error::new(Kind::Internal, "unexpected message from the init program")),
+    }
+}

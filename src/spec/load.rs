@@ -1,0 +1,71 @@
+//! Bytes to types; every error names the property's path in the document.
+#![forbid(unsafe_code)]
+
+use oci_spec::runtime::{Process, Spec};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Kind, Result};
+
+/// No configuration is this long; a longer one is a mistake or an attack.
+const LONGEST: usize = 64 << 20;
+
+/// A whole `config.json`.
+pub(crate) fn parse(config: &[u8]) -> Result<Spec> {
+    parse_document(config, "config.json")
+}
+
+/// A `process` object.
+pub(crate) fn parse_process(process: &[u8]) -> Result<Process> {
+    parse_document(process, "process")
+}
+
+fn parse_document<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T> {
+    let invalid = |cause: String| Error::new(Kind::InvalidSpec, cause).during(format!("load {name}"));
+    if bytes.len() > LONGEST {
+        return Err(invalid(String::from("longer than 64 MiB")));
+    }
+    // serde stops at the first NUL of a C string's length mistake, too: it is not JSON.
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let at = error.path().to_string();
+        let cause = error.inner().to_string();
+        if at == "." { invalid(cause) } else { invalid(format!("{at}: {cause}")) }
+    })?;
+    json.end().map_err(|error| invalid(error.to_string()))?;
+    Ok(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(config: &str) -> String {
+        parse(config.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn errors_name_the_path_of_the_property() {
+        let config = r#"{"ociVersion":"1.0.2","linux":{"resources":{"memory":{"limit":"much"}}}}"#;
+        assert!(refused(config).starts_with("load config.json: linux.resources.memory.limit: invalid type"));
+    }
+
+    #[test]
+    fn a_uid_beyond_32_bits_is_no_uid() {
+        let config = r#"{"ociVersion":"1.0.2","process":{"user":{"uid":4294967296,"gid":0},"cwd":"/"}}"#;
+        assert!(refused(config).starts_with("load config.json: process.user.uid: invalid value"), "{}", refused(config));
+    }
+
+    #[test]
+    fn no_document_panics() {
+        for text in ["", "null", "[]", "{", "{}", "0", "\"x\"", "{\"ociVersion\":null}", "{}{}", "\0"] {
+            assert!(parse(text.as_bytes()).is_err(), "{text:?}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(parse(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn keys_are_not_given_twice() {
+        assert!(refused(r#"{"ociVersion":"1.0.2","hostname":"a","hostname":"b"}"#).contains("duplicate field"));
+    }
+}

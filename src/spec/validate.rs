@@ -1,0 +1,335 @@
+//! The rules of the runtime-spec that need nothing but the document: one function a rule, named after its section.
+//!
+//! What this version cannot do yet is refused here by name: no property is ever silently ignored.
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+
+use oci_spec::runtime::{Linux, LinuxNamespaceType, Mount, Process, Spec};
+
+use crate::error::{Error, Kind, Result};
+use crate::wording;
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(Kind::InvalidSpec, message)
+}
+
+/// All rules for a whole configuration.
+pub(crate) fn validate(spec: &Spec) -> Result<()> {
+    oci_version(spec)?;
+    if spec.root().is_none() {
+        return Err(invalid("root must not be empty"));
+    }
+    let process = spec.process().as_ref().ok_or_else(|| invalid(wording::PROCESS_EMPTY))?;
+    process_rules(process)?;
+    let linux = spec.linux().as_ref().ok_or_else(|| invalid("linux must not be empty"))?;
+    namespaces(linux)?;
+    names(spec, linux)?;
+    id_mappings(linux)?;
+    for mount in spec.mounts().iter().flatten() {
+        mount_rules(mount)?;
+    }
+    devices(linux)?;
+    annotations(spec)?;
+    not_yet(spec, linux)
+}
+
+/// The rules for the process object of an exec.
+pub(crate) fn exec(process: &Process) -> Result<()> {
+    process_rules(process)
+}
+
+/// config.md#specification-version: SemVer, major 1.
+fn oci_version(spec: &Spec) -> Result<()> {
+    let version = spec.version();
+    let mut parts = version.split(['.', '-', '+']);
+    let numeric = (0..3).all(|_| parts.next().is_some_and(|part| part.parse::<u32>().is_ok()));
+    if !numeric {
+        return Err(invalid(format!("ociVersion: not a semantic version: {version:?}")));
+    }
+    if !version.starts_with("1.") {
+        return Err(Error::new(Kind::Unsupported, format!("ociVersion: major version of {version} is not supported")));
+    }
+    Ok(())
+}
+
+/// config.md#process.
+fn process_rules(process: &Process) -> Result<()> {
+    let cwd = process.cwd().to_str().unwrap_or_default();
+    if !cwd.starts_with('/') {
+        return Err(invalid(wording::CWD_RELATIVE));
+    }
+    no_nul("process.cwd", cwd)?;
+    let args = process.args().as_deref().unwrap_or_default();
+    if args.is_empty() {
+        return Err(invalid(wording::ARGS_EMPTY));
+    }
+    for (index, argument) in args.iter().enumerate() {
+        no_nul(&format!("process.args[{index}]"), argument)?;
+    }
+    for (index, pair) in process.env().iter().flatten().enumerate() {
+        no_nul(&format!("process.env[{index}]"), pair)?;
+        if pair.find('=').is_none_or(|at| at == 0) {
+            return Err(invalid(format!("process.env[{index}]: not NAME=value: {pair:?}")));
+        }
+    }
+    let user = process.user();
+    let groups = user.additional_gids().iter().flatten().copied();
+    for id in [user.uid(), user.gid()].into_iter().chain(groups) {
+        if id == u32::MAX {
+            // -1 means "unchanged" to setresuid(2) and its like: never what a configuration wants.
+            return Err(invalid(format!("process.user: {id} is not an id")));
+        }
+    }
+    if let Some(umask) = user.umask().filter(|umask| *umask > 0o777) {
+        return Err(invalid(format!("process.user.umask: {umask:#o} is more than 0777")));
+    }
+    let mut seen = HashSet::new();
+    for limit in process.rlimits().iter().flatten() {
+        if !seen.insert(limit.typ() as usize) {
+            return Err(invalid(format!("process.rlimits: {} is given twice", limit.typ())));
+        }
+        if limit.soft() > limit.hard() {
+            return Err(invalid(format!("process.rlimits: {}: soft limit above the hard one", limit.typ())));
+        }
+    }
+    if let Some(adjustment) = process.oom_score_adj().filter(|value| !(-1000..=1000).contains(value)) {
+        return Err(invalid(format!("process.oomScoreAdj: {adjustment} is not between -1000 and 1000")));
+    }
+    process_not_yet(process)
+}
+
+/// config-linux.md#namespaces: each type once.
+fn namespaces(linux: &Linux) -> Result<()> {
+    let mut seen = HashSet::new();
+    for namespace in linux.namespaces().iter().flatten() {
+        let name = namespace.typ().to_string();
+        if !seen.insert(namespace.typ()) {
+            return Err(invalid(format!("linux.namespaces: {name} is given twice")));
+        }
+        if namespace.path().as_ref().is_some_and(|path| !path.as_os_str().is_empty()) {
+            return unsupported(&format!("linux.namespaces: joining a {name} namespace by path"));
+        }
+        if namespace.typ() == LinuxNamespaceType::Time {
+            return unsupported("linux.namespaces: time");
+        }
+    }
+    if !seen.contains(&LinuxNamespaceType::Mount) {
+        return unsupported("linux.namespaces: a container without a mount namespace of its own");
+    }
+    Ok(())
+}
+
+fn has(linux: &Linux, kind: LinuxNamespaceType) -> bool {
+    linux.namespaces().iter().flatten().any(|namespace| namespace.typ() == kind)
+}
+
+/// config.md#hostname, #domainname: of the container, not of the host.
+fn names(spec: &Spec, linux: &Linux) -> Result<()> {
+    let own = has(linux, LinuxNamespaceType::Uts);
+    for (name, value) in [("hostname", spec.hostname()), ("domainname", spec.domainname())] {
+        let Some(value) = value.as_deref().filter(|value| !value.is_empty()) else { continue };
+        if !own {
+            return Err(invalid(format!("unable to set {name} without a private UTS namespace")));
+        }
+        no_nul(name, value)?;
+        if value.len() > 64 {
+            return Err(invalid(format!("{name}: longer than 64 bytes")));
+        }
+    }
+    Ok(())
+}
+
+/// config-linux.md#user-namespace-mappings.
+fn id_mappings(linux: &Linux) -> Result<()> {
+    let user = has(linux, LinuxNamespaceType::User);
+    for (name, mappings) in [("uidMappings", linux.uid_mappings()), ("gidMappings", linux.gid_mappings())] {
+        let mappings = mappings.as_deref().unwrap_or_default();
+        if user && mappings.is_empty() {
+            return Err(invalid(format!("linux.{name}: a user namespace needs mappings")));
+        }
+        if !user && !mappings.is_empty() {
+            return Err(invalid(format!("linux.{name}: mappings without a user namespace")));
+        }
+        if mappings.len() > 340 {
+            return Err(invalid(format!("linux.{name}: more than the kernel's 340 extents")));
+        }
+        for mapping in mappings {
+            let fits = |start: u32| start.checked_add(mapping.size()).is_some();
+            if mapping.size() == 0 || !fits(mapping.container_id()) || !fits(mapping.host_id()) {
+                return Err(invalid(format!("linux.{name}: size {} is out of range", mapping.size())));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// config.md#mounts.
+fn mount_rules(mount: &Mount) -> Result<()> {
+    let destination = mount.destination().to_str().unwrap_or_default();
+    if destination.is_empty() {
+        return Err(invalid("mounts: a destination must not be empty"));
+    }
+    no_nul("mounts: destination", destination)?;
+    if destination.split('/').all(|name| name.is_empty() || name == ".") {
+        return unsupported("mounts: mounting on /");
+    }
+    let source = mount.source().as_ref().and_then(|source| source.to_str()).unwrap_or_default();
+    no_nul("mounts: source", source)?;
+    for option in mount.options().iter().flatten() {
+        no_nul("mounts: options", option)?;
+    }
+    if mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
+        return unsupported("mounts: uidMappings and gidMappings");
+    }
+    Ok(())
+}
+
+/// config-linux.md#devices.
+fn devices(linux: &Linux) -> Result<()> {
+    for device in linux.devices().iter().flatten() {
+        let path = device.path().to_str().unwrap_or_default();
+        no_nul("linux.devices: path", path)?;
+        if !path.starts_with('/') {
+            return Err(invalid(format!("linux.devices: {path:?} is not an absolute path")));
+        }
+        let number = |value: i64| (0..1 << 20).contains(&value);
+        if !number(device.major()) || !number(device.minor()) {
+            return Err(invalid(format!("linux.devices: {path}: major or minor is out of range")));
+        }
+    }
+    Ok(())
+}
+
+/// config.md#annotations.
+fn annotations(spec: &Spec) -> Result<()> {
+    if spec.annotations().iter().flatten().any(|(key, _)| key.is_empty()) {
+        return Err(invalid("annotations: a key must not be empty"));
+    }
+    Ok(())
+}
+
+fn no_nul(property: &str, text: &str) -> Result<()> {
+    if text.contains('\0') {
+        return Err(invalid(format!("{property}: contains a NUL byte")));
+    }
+    Ok(())
+}
+
+fn unsupported(property: &str) -> Result<()> {
+    Err(Error::new(Kind::Unsupported, format!("{property}: not supported by this version")))
+}
+
+/// Properties of a process that wait for their turn.
+fn process_not_yet(process: &Process) -> Result<()> {
+    let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let waiting = [
+        ("process.apparmorProfile", given(process.apparmor_profile())),
+        ("process.selinuxLabel", given(process.selinux_label())),
+        ("process.ioPriority", process.io_priority().is_some()),
+        ("process.scheduler", process.scheduler().is_some()),
+        ("process.execCPUAffinity", process.exec_cpu_affinity().is_some()),
+    ];
+    refuse_first(&waiting)
+}
+
+/// Properties of the rest that wait for theirs.
+fn not_yet(spec: &Spec, linux: &Linux) -> Result<()> {
+    let resources = linux.resources().as_ref();
+    let hooks = spec.hooks().as_ref().is_some_and(|hooks| {
+        #[allow(deprecated, reason = "prestart is deprecated by the specification, and still used")]
+        let prestart = hooks.prestart();
+        let others = [hooks.create_runtime(), hooks.create_container(), hooks.start_container(), hooks.poststart()];
+        let given = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
+        given(prestart) || others.into_iter().any(given) || given(hooks.poststop())
+    });
+    let mount_label = linux.mount_label().as_ref().is_some_and(|label| !label.is_empty());
+    let waiting = [
+        ("hooks", hooks),
+        ("linux.seccomp", linux.seccomp().is_some()),
+        ("linux.sysctl", linux.sysctl().as_ref().is_some_and(|sysctl| !sysctl.is_empty())),
+        ("linux.netDevices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
+        ("linux.intelRdt", linux.intel_rdt().is_some()),
+        ("linux.memoryPolicy", linux.memory_policy().is_some()),
+        ("linux.personality", linux.personality().is_some()),
+        ("linux.timeOffsets", linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty())),
+        ("linux.mountLabel", mount_label),
+        ("linux.resources.blockIO", resources.is_some_and(|r| r.block_io().is_some())),
+        ("linux.resources.hugepageLimits", resources.is_some_and(|r| r.hugepage_limits().is_some())),
+        ("linux.resources.network", resources.is_some_and(|r| r.network().is_some())),
+        ("linux.resources.rdma", resources.is_some_and(|r| r.rdma().is_some())),
+        ("linux.resources.unified", resources.is_some_and(|r| r.unified().is_some())),
+    ];
+    refuse_first(&waiting)
+}
+
+fn refuse_first(waiting: &[(&str, bool)]) -> Result<()> {
+    match waiting.iter().find(|(_, given)| *given) {
+        Some((property, _)) => unsupported(property),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::error::Kind;
+
+    /// The default configuration with one change.
+    fn check(change: impl FnOnce(&mut Value)) -> crate::Result<()> {
+        let mut config: Value = serde_json::from_str(&crate::spec::default_config(None)).unwrap();
+        change(&mut config);
+        crate::spec::check(config.to_string().as_bytes())
+    }
+
+    fn refused(kind: Kind, text: &str, change: impl FnOnce(&mut Value)) {
+        let error = check(change).unwrap_err();
+        assert_eq!((error.kind(), error.to_string().contains(text)), (kind, true), "{error}");
+    }
+
+    #[test]
+    fn rules_of_the_process_object() {
+        use Kind::InvalidSpec;
+        refused(InvalidSpec, "process property must not be empty", |c| drop(c.as_object_mut().unwrap().remove("process")));
+        refused(InvalidSpec, "Cwd must be an absolute path", |c| c["process"]["cwd"] = json!("tmp"));
+        refused(InvalidSpec, "args must not be empty", |c| c["process"]["args"] = json!([]));
+        refused(InvalidSpec, "env[0]", |c| c["process"]["env"] = json!(["NAME"]));
+        refused(InvalidSpec, "env[0]", |c| c["process"]["env"] = json!(["=value"]));
+        refused(InvalidSpec, "NUL", |c| c["process"]["env"] = json!(["A=\u{0}"]));
+        refused(InvalidSpec, "4294967295 is not an id", |c| c["process"]["user"]["uid"] = json!(u32::MAX));
+        refused(InvalidSpec, "RLIMIT_NOFILE is given twice", |c| {
+            let limit = c["process"]["rlimits"][0].clone();
+            c["process"]["rlimits"].as_array_mut().unwrap().push(limit);
+        });
+        refused(InvalidSpec, "capabilities.bounding", |c| {
+            c["process"]["capabilities"]["bounding"] = json!(["CAP_NO_SUCH"]);
+        });
+    }
+
+    #[test]
+    fn rules_of_the_document() {
+        use Kind::{InvalidSpec, Unsupported};
+        refused(InvalidSpec, "pid is given twice", |c| {
+            c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "pid"}));
+        });
+        refused(InvalidSpec, "private UTS namespace", |c| {
+            c["linux"]["namespaces"].as_array_mut().unwrap().retain(|n| n["type"] != "uts");
+        });
+        refused(InvalidSpec, "needs mappings", |c| {
+            c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+        });
+        refused(InvalidSpec, "semantic version", |c| c["ociVersion"] = json!("one"));
+        refused(Unsupported, "major version", |c| c["ociVersion"] = json!("2.0.0"));
+        check(|c| c["ociVersion"] = json!("1.0.2-dev")).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_supported_yet_is_refused_by_name() {
+        refused(Kind::Unsupported, "linux.seccomp", |c| {
+            c["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW"});
+        });
+        refused(Kind::Unsupported, "linux.sysctl", |c| c["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"}));
+        refused(Kind::Unsupported, "hooks", |c| c["hooks"] = json!({"poststop": [{"path": "/bin/true"}]}));
+    }
+}

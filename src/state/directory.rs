@@ -1,0 +1,163 @@
+//! `<root>/<id>/`: made exclusively, locked by flock(2), read without a lock.
+#![forbid(unsafe_code)]
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::file::StateFile;
+use crate::error::{Error, Kind, Result};
+use crate::sys::{Errno, errno_of, file};
+use crate::wording;
+
+const STATE: &str = "state.json";
+const CONFIG: &str = "config.json";
+/// Where the init program listens for `start`.
+pub(crate) const START_SOCKET: &str = "start.sock";
+/// How long a call waits for another that holds the lock.
+const LOCK_DEADLINE: Duration = Duration::from_secs(10);
+
+/// An open state directory.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    fd: OwnedFd,
+}
+
+impl Directory {
+    /// Makes the directory of a new container, locked. One of two racing callers gets it.
+    pub(crate) fn create(root: &Path, id: &str) -> Result<Self> {
+        make_root(root)?;
+        let path = root.join(id);
+        let made = DirBuilder::new().mode(0o711).create(&path);
+        made.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Error::new(Kind::Exists, wording::EXISTS).detailed("path", text(&path)),
+            _ => system("make state directory", &path, &error),
+        })?;
+        let fd = match file::open_directory(&path) {
+            Ok(fd) => fd,
+            Err(errno) => {
+                let _ = fs::remove_dir(&path);
+                return Err(Error::os(Kind::System, format!("open {}", path.display()), errno as i32));
+            }
+        };
+        let directory = Self { path, fd };
+        directory.lock()?;
+        Ok(directory)
+    }
+
+    /// Opens the directory of a container.
+    pub(crate) fn open(root: &Path, id: &str) -> Result<Self> {
+        let path = root.join(id);
+        match file::open_directory(&path) {
+            Ok(fd) => Ok(Self { path, fd }),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Err(not_found()),
+            Err(errno) => Err(Error::os(Kind::System, format!("open {}", path.display()), errno as i32)),
+        }
+    }
+
+    /// Takes the lock that every changing call holds, until the directory is dropped.
+    pub(crate) fn lock(&self) -> Result<()> {
+        let until = Instant::now() + LOCK_DEADLINE;
+        loop {
+            match file::try_lock(self.fd.as_fd()) {
+                Ok(true) => return Ok(()),
+                Ok(false) if Instant::now() < until => thread::sleep(Duration::from_millis(1)),
+                Ok(false) => {
+                    let message = format!("lock {}: another call holds it", self.path.display());
+                    return Err(Error::new(Kind::Busy, message));
+                }
+                Err(errno) => {
+                    return Err(Error::os(Kind::System, format!("lock {}", self.path.display()), errno as i32));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Reads `state.json`; `None` if it is not there (yet).
+    pub(crate) fn load(&self) -> Result<Option<StateFile>> {
+        let Some(bytes) = self.read(STATE)? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            Error::new(Kind::StateCorrupt, error.to_string()).during(format!("load {}", self.path.join(STATE).display()))
+        })
+    }
+
+    /// Writes `state.json` as a whole.
+    pub(crate) fn save(&self, state: &StateFile) -> Result<()> {
+        // A struct of strings and numbers: serialising cannot fail.
+        let bytes = serde_json::to_vec(state).unwrap_or_default();
+        self.write(STATE, &bytes, file::replace)
+    }
+
+    /// Keeps the configuration: what happens to the bundle's later is of no consequence (runtime.md).
+    pub(crate) fn keep_config(&self, config: &[u8]) -> Result<()> {
+        self.write(CONFIG, config, file::create)
+    }
+
+    /// The configuration of the create.
+    pub(crate) fn config(&self) -> Result<Vec<u8>> {
+        self.read(CONFIG)?.ok_or_else(not_found)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8], how: fn(BorrowedFd<'_>, &str, &[u8], u32) -> Result<(), Errno>) -> Result<()> {
+        let written = how(self.fd(), name, bytes, 0o600);
+        written.map_err(|errno| Error::os(Kind::System, format!("write {}", self.path.join(name).display()), errno as i32))
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.path.join(name);
+        let mut bytes = Vec::new();
+        match fs::File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+            Ok(_) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(system("read", &path, &error)),
+        }
+    }
+
+    /// The user whom the container belongs to.
+    pub(crate) fn owner(&self) -> u32 {
+        fs::metadata(&self.path).map(|metadata| metadata.uid()).unwrap_or_default()
+    }
+
+    /// Removes the directory with all that is in it.
+    pub(crate) fn remove(&self) -> Result<()> {
+        match fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(system("remove state directory", &self.path, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The state root: nobody but its owner may look into it.
+fn make_root(root: &Path) -> Result<()> {
+    if root.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(root)
+        .map_err(|error| system("make state root", root, &error))
+}
+
+pub(crate) fn not_found() -> Error {
+    Error::new(Kind::NotFound, wording::DOES_NOT_EXIST)
+}
+
+fn system(doing: &str, path: &Path, error: &io::Error) -> Error {
+    Error::os(Kind::System, format!("{doing} {}", path.display()), errno_of(error))
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

@@ -1,0 +1,61 @@
+//! `state.json`: runc's key names, because tools read them; what only we need is under `riverrun`.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StateFile {
+    pub(crate) id: String,
+    /// 0 while the container is being created.
+    pub(crate) init_process_pid: i32,
+    /// Clock ticks since the machine started: tells a process from a later one of the same number.
+    pub(crate) init_process_start: u64,
+    pub(crate) created: String,
+    pub(crate) config: Config,
+    pub(crate) rootless: bool,
+    /// Controller to directory; the cgroup2's key is empty.
+    pub(crate) cgroup_paths: BTreeMap<String, PathBuf>,
+    /// `NEWPID` and the like to /proc/PID/ns/pid.
+    pub(crate) namespace_paths: BTreeMap<String, PathBuf>,
+    pub(crate) external_descriptors: Vec<String>,
+    pub(crate) intel_rdt_path: String,
+    pub(crate) riverrun: Own,
+}
+
+/// The part of runc's `config` that tools read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Config {
+    pub(crate) rootfs: PathBuf,
+    pub(crate) hostname: String,
+    /// `key=value`: the annotations, and the bundle.
+    pub(crate) labels: Vec<String>,
+}
+
+/// What nobody else reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Own {
+    pub(crate) version: String,
+    pub(crate) bundle: PathBuf,
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// `CLONE_NEW*` of the namespaces that an exec joins.
+    pub(crate) namespaces: u64,
+    pub(crate) deny_setgroups: bool,
+    pub(crate) created_ns: i64,
+}
+
+impl StateFile {
+    /// The cgroup directories, each with the controller that it is for.
+    pub(crate) fn cgroups(&self) -> Vec<(String, PathBuf)> {
+        self.cgroup_paths.iter().map(|(name, path)| (name.clone(), path.clone())).collect()
+    }
+
+    /// Whether the container has a pid namespace of its own: then the end of its first process is the end of all.
+    pub(crate) fn owns_pid_namespace(&self) -> bool {
+        const CLONE_NEWPID: u64 = 0x2000_0000;
+        self.riverrun.namespaces & CLONE_NEWPID != 0
+    }
+}

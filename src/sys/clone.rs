@@ -1,0 +1,397 @@
+//! One vfork-style clone3(2), then execveat(2) of a memfd: how a process starts in a host with many threads.
+//!
+//! The child shares the host's memory until it executes, and the calling thread sleeps meanwhile (CLONE_VM |
+//! CLONE_VFORK): the cost does not grow with the host. Between the two calls the child makes raw system calls on
+//! memory that was laid out before. It enters no existing namespace: neither the host's memory nor its descriptors are
+//! ever visible to a container.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use libc::{c_char, c_int, c_long, c_void};
+
+use super::{Errno, Result};
+
+/// What the child does before it executes the program, and which.
+#[derive(Debug)]
+pub(crate) struct Spawn<'a> {
+    /// Executed by descriptor.
+    pub(crate) program: BorrowedFd<'a>,
+    pub(crate) arguments: &'a [CString],
+    /// `CLONE_NEW*`.
+    pub(crate) namespaces: u64,
+    /// A cgroup2 directory in which the child is born, KERNEL(5.7); an older kernel gets the write below instead.
+    pub(crate) cgroup: Option<BorrowedFd<'a>>,
+    /// `tasks` files of cgroup v1: the child writes itself to each while it has one thread, which spares the kernel's
+    /// global lock that a write of a pid to `cgroup.procs` takes.
+    pub(crate) tasks: &'a [BorrowedFd<'a>],
+    /// (number in the host, number in the child). All others are closed by the execution.
+    pub(crate) descriptors: &'a [(RawFd, RawFd)],
+    /// Carry all capabilities over the execution as ambient ones: the child's user namespace has no map yet, and
+    /// execve(2) takes the capabilities of whoever is not its root.
+    pub(crate) keep_capabilities: bool,
+    /// What is written to the child's oom_score_adj.
+    pub(crate) oom_score_adj: Option<&'a CStr>,
+}
+
+/// A process that was just started.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+}
+
+/// Where the child stopped; the parent reads it after the child is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Clone,
+    /// The nth `tasks` file.
+    Tasks(usize),
+    OomScoreAdj,
+    Descriptors,
+    Execute,
+}
+
+/// Why no process was started.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) stage: Stage,
+    pub(crate) errno: Errno,
+}
+
+/// Everything the child reads and the one thing it writes, laid out before the clone.
+struct Layout {
+    program: c_int,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+    tasks: *const c_int,
+    n_tasks: usize,
+    /// Triples: source, target, room for the copy that no target can hit.
+    descriptors: *mut [c_int; 3],
+    n_descriptors: usize,
+    above: c_int,
+    descriptor_limit: c_int,
+    keep_capabilities: bool,
+    oom_score_adj: *const c_char,
+    cgroup: c_int,
+    /// Written by the child before it ends: 0 while all is well.
+    failed_stage: i32,
+    failed_index: usize,
+    failed_errno: c_int,
+}
+
+const STACK: usize = 32 * 1024;
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// struct clone_args (clone3(2)).
+#[repr(C)]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Starts the process; returns once it executes its program, or never will.
+pub(crate) fn spawn(wanted: &Spawn<'_>) -> std::result::Result<Child, Failure> {
+    let argv: Vec<*const c_char> = wanted.arguments.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
+    let envp: [*const c_char; 1] = [ptr::null()];
+    let tasks: Vec<c_int> = wanted.tasks.iter().map(AsRawFd::as_raw_fd).collect();
+    let mut descriptors: Vec<[c_int; 3]> = wanted.descriptors.iter().map(|(from, to)| [*from, *to, -1]).collect();
+    let above = wanted.descriptors.iter().map(|(_, to)| *to).max().unwrap_or(2) + 1;
+    let mut layout = Layout {
+        program: wanted.program.as_raw_fd(),
+        argv: argv.as_ptr(),
+        envp: envp.as_ptr(),
+        tasks: tasks.as_ptr(),
+        n_tasks: tasks.len(),
+        descriptors: descriptors.as_mut_ptr(),
+        n_descriptors: descriptors.len(),
+        above,
+        descriptor_limit: descriptor_limit(),
+        keep_capabilities: wanted.keep_capabilities,
+        oom_score_adj: wanted.oom_score_adj.map_or(ptr::null(), CStr::as_ptr),
+        cgroup: -1,
+        failed_stage: 0,
+        failed_index: 0,
+        failed_errno: 0,
+    };
+    let (pid, pidfd) = clone(&mut layout, wanted).map_err(|errno| Failure { stage: Stage::Clone, errno })?;
+    // SAFETY: the kernel just made this descriptor for us (CLONE_PIDFD), close-on-exec.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    if layout.failed_stage == 0 {
+        return Ok(Child { pid, pidfd });
+    }
+    super::pidfd::reap(&pidfd);
+    let stage = match layout.failed_stage {
+        1 => Stage::Tasks(layout.failed_index),
+        2 => Stage::OomScoreAdj,
+        3 => Stage::Descriptors,
+        _ => Stage::Execute,
+    };
+    Err(Failure { stage, errno: Errno::from_raw(layout.failed_errno) })
+}
+
+/// clone3, or clone where an outer filter knows no clone3; all signals blocked meanwhile, so that no handler of the host
+/// runs in the child.
+fn clone(layout: &mut Layout, wanted: &Spawn<'_>) -> Result<(i32, c_int)> {
+    let mut stack: Vec<u128> = Vec::with_capacity(STACK / size_of::<u128>());
+    let mut pidfd: c_int = -1;
+    let mut arguments = CloneArguments {
+        flags: wanted.namespaces
+            | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64
+            | CLONE_CLEAR_SIGHAND,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        stack: stack.as_mut_ptr() as u64,
+        stack_size: STACK as u64,
+        ..CloneArguments::default()
+    };
+    if let Some(cgroup) = wanted.cgroup {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    let blocked = AllSignalsBlocked::new();
+    let mut result = clone3(&arguments, layout);
+    if let (Err(Errno::ENOSYS | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EBUSY | Errno::EPERM), Some(cgroup)) =
+        (result, wanted.cgroup)
+    {
+        // Born here and moved there: an old kernel, a filter, a threaded cgroup.
+        layout.cgroup = cgroup.as_raw_fd();
+        arguments.flags &= !CLONE_INTO_CGROUP;
+        arguments.cgroup = 0;
+        result = clone3(&arguments, layout);
+    }
+    if result == Err(Errno::ENOSYS) {
+        let flags = (arguments.flags & 0xffff_ffff) as c_int | libc::SIGCHLD;
+        result = legacy_clone(flags, arguments.stack as usize + STACK, layout, &mut pidfd);
+    }
+    drop(blocked);
+    drop(stack);
+    result.map(|pid| (pid, pidfd))
+}
+
+/// Blocks every signal, the C library's own two included, until dropped.
+struct AllSignalsBlocked(u64);
+
+impl AllSignalsBlocked {
+    fn new() -> Self {
+        let (all, mut before) = (u64::MAX, 0_u64);
+        // SAFETY: rt_sigprocmask(2) reads and writes the 8 bytes that it is told of.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, 8_usize);
+        }
+        Self(before)
+    }
+}
+
+impl Drop for AllSignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: as above; the old mask is put back.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const self.0, ptr::null_mut::<u64>(), 8_usize);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn clone3(arguments: &CloneArguments, layout: &mut Layout) -> Result<i32> {
+    let result: isize;
+    // SAFETY: the child begins on the stack in `arguments`, 16-byte aligned, and calls `child` with the layout, which
+    // does not return. The parent sleeps until then (CLONE_VFORK) and finds its own stack and registers untouched but
+    // for rax, rcx and r11.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 as isize => result,
+            in("rdi") ptr::from_ref(arguments),
+            in("rsi") size_of::<CloneArguments>(),
+            in("r12") ptr::from_mut(layout),
+            in("r13") child as *const (),
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    answer(result)
+}
+
+#[cfg(target_arch = "aarch64")]
+fn clone3(arguments: &CloneArguments, layout: &mut Layout) -> Result<i32> {
+    let result: isize;
+    // SAFETY: as on x86_64; svc changes x0 only.
+    unsafe {
+        std::arch::asm!(
+            "svc #0",
+            "cbnz x0, 2f",
+            "mov x29, xzr",
+            "mov x0, x21",
+            "blr x22",
+            "brk #1",
+            "2:",
+            in("x8") libc::SYS_clone3,
+            inlateout("x0") ptr::from_ref(arguments) => result,
+            in("x1") size_of::<CloneArguments>(),
+            in("x21") ptr::from_mut(layout),
+            in("x22") child as *const (),
+        );
+    }
+    answer(result)
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn clone3(_arguments: &CloneArguments, _layout: &mut Layout) -> Result<i32> {
+    Err(Errno::ENOSYS)
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn answer(result: isize) -> Result<i32> {
+    if result < 0 { Err(Errno::from_raw(-result as i32)) } else { Ok(result as i32) }
+}
+
+/// clone(2) of the C library: CLONE_PIDFD comes through the parent_tid pointer.
+fn legacy_clone(flags: c_int, stack_top: usize, layout: &mut Layout, pidfd: &mut c_int) -> Result<i32> {
+    extern "C" fn entry(layout: *mut c_void) -> c_int {
+        // SAFETY: `layout` is what is passed below; `child` does not return.
+        unsafe { child(layout.cast()) }
+    }
+    // SAFETY: the stack is ours and large enough, `entry` ends by execution or _exit, and the parent sleeps until then.
+    let pid = unsafe {
+        libc::clone(entry, stack_top as *mut c_void, flags, ptr::from_mut(layout).cast(), ptr::from_mut(pidfd))
+    };
+    Errno::result(pid)
+}
+
+/// The child, on its own stack in the host's memory.
+///
+/// # Safety
+/// Runs between a vfork-style clone and execve: system calls only, on memory that `layout` points to, which the parent
+/// keeps alive and does not touch. libc::syscall writes errno, which belongs to the sleeping thread.
+unsafe extern "C" fn child(layout: *mut Layout) -> ! {
+    // SAFETY: the parent passed a live layout and sleeps.
+    let layout = unsafe { &mut *layout };
+    let (stage, index) = match prepare(layout) {
+        Err(failed) => failed,
+        Ok(()) => {
+            // SAFETY: argv and envp are NULL-terminated arrays of NUL-terminated strings.
+            unsafe {
+                libc::syscall(libc::SYS_execveat, layout.program, c"".as_ptr(), layout.argv, layout.envp, libc::AT_EMPTY_PATH);
+            }
+            (4, 0)
+        }
+    };
+    // SAFETY: errno of the sleeping thread, written by the call that failed just now.
+    layout.failed_errno = unsafe { *libc::__errno_location() };
+    layout.failed_index = index;
+    layout.failed_stage = stage;
+    loop {
+        // SAFETY: _exit(2) runs nothing of the host.
+        unsafe { libc::syscall(libc::SYS_exit_group, 127) };
+    }
+}
+
+/// One system call in the child. `Err` is "failed"; errno says why.
+fn raw(number: c_long, a: usize, b: usize, c: usize, d: usize) -> std::result::Result<usize, ()> {
+    // SAFETY: every caller below passes numbers, or pointers into the layout that are valid for the call.
+    let result = unsafe { libc::syscall(number, a, b, c, d, 0_usize) };
+    if result < 0 { Err(()) } else { Ok(result as usize) }
+}
+
+/// Cgroups, the OOM score, descriptors, capabilities. On failure: the stage and which.
+fn prepare(layout: &mut Layout) -> std::result::Result<(), (i32, usize)> {
+    for index in 0..layout.n_tasks {
+        // SAFETY: index is below the length that came with the pointer.
+        let file = unsafe { *layout.tasks.add(index) };
+        raw(libc::SYS_write, file as usize, c"0".as_ptr() as usize, 1, 0).map_err(|()| (1, index))?;
+    }
+    if layout.cgroup >= 0 {
+        let procs = open_at(layout.cgroup, c"cgroup.procs").map_err(|()| (1, layout.n_tasks))?;
+        raw(libc::SYS_write, procs, c"0".as_ptr() as usize, 1, 0).map_err(|()| (1, layout.n_tasks))?;
+    }
+    if !layout.oom_score_adj.is_null() {
+        let file = open_at(libc::AT_FDCWD, c"/proc/self/oom_score_adj").map_err(|()| (2, 0))?;
+        // SAFETY: not NULL here, and a CStr in the parent.
+        let length = unsafe { libc::strlen(layout.oom_score_adj) };
+        raw(libc::SYS_write, file, layout.oom_score_adj as usize, length, 0).map_err(|()| (2, 0))?;
+    }
+    place_descriptors(layout).map_err(|()| (3, 0))?;
+    if layout.keep_capabilities {
+        raise_ambient();
+    }
+    Ok(())
+}
+
+fn open_at(directory: c_int, path: &CStr) -> std::result::Result<usize, ()> {
+    raw(libc::SYS_openat, directory as usize, path.as_ptr() as usize, (libc::O_WRONLY | libc::O_CLOEXEC) as usize, 0)
+}
+
+/// Everything close-on-exec; then the wanted ones, first out of each other's way, then to their numbers.
+fn place_descriptors(layout: &mut Layout) -> std::result::Result<(), ()> {
+    const CLOSE_RANGE_CLOEXEC: usize = 4;
+    if raw(libc::SYS_close_range, 0, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0).is_err() {
+        // KERNEL(5.11), or a filter: one by one. A number that is not open answers EBADF, which is as well.
+        for number in 0..layout.descriptor_limit {
+            let _ = raw(libc::SYS_fcntl, number as usize, libc::F_SETFD as usize, libc::FD_CLOEXEC as usize, 0);
+        }
+    }
+    let (duplicate, above) = (libc::F_DUPFD_CLOEXEC as usize, layout.above as usize);
+    layout.program = raw(libc::SYS_fcntl, layout.program as usize, duplicate, above, 0)? as c_int;
+    for index in 0..layout.n_descriptors {
+        // SAFETY: index is below the length that came with the pointer; the parent sleeps.
+        let entry = unsafe { &mut *layout.descriptors.add(index) };
+        entry[2] = raw(libc::SYS_fcntl, entry[0] as usize, duplicate, above, 0)? as c_int;
+    }
+    for index in 0..layout.n_descriptors {
+        // SAFETY: as above.
+        let entry = unsafe { &*layout.descriptors.add(index) };
+        raw(libc::SYS_dup3, entry[2] as usize, entry[1] as usize, 0, 0)?;
+    }
+    Ok(())
+}
+
+/// Makes all permitted capabilities inheritable and ambient. What the kernel refuses here, the init program misses
+/// when it needs it, and says so.
+fn raise_ambient() {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header: [u32; 2] = [VERSION_3, 0];
+    let mut data = [0_u32; 6];
+    if raw(libc::SYS_capget, header.as_ptr() as usize, data.as_mut_ptr() as usize, 0, 0).is_err() {
+        return;
+    }
+    (data[2], data[5]) = (data[1], data[4]);
+    let _ = raw(libc::SYS_capset, header.as_ptr() as usize, data.as_ptr() as usize, 0, 0);
+    for capability in 0..64_usize {
+        let raise = libc::PR_CAP_AMBIENT_RAISE as usize;
+        if raw(libc::SYS_prctl, libc::PR_CAP_AMBIENT as usize, raise, capability, 0).is_err() {
+            let known = raw(libc::SYS_prctl, libc::PR_CAPBSET_READ as usize, capability, 0, 0).is_ok();
+            if !known {
+                break;
+            }
+        }
+    }
+}
+
+/// How far the one-by-one fallback has to look.
+fn descriptor_limit() -> c_int {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: getrlimit(2) fills the struct.
+    let answered = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    if answered == 0 { c_int::try_from(limit.rlim_cur).unwrap_or(c_int::MAX) } else { 1024 }
+}
+

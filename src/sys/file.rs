@@ -1,0 +1,96 @@
+//! Files and directories by descriptor: locks, atomic replacement, what kind of filesystem.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
+
+use super::{Errno, Result};
+
+/// open(2) of a directory, close-on-exec.
+pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {
+    open(path, OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+/// open(2) for writing.
+pub(crate) fn open_writable(path: &Path) -> Result<OwnedFd> {
+    open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+/// `/dev/null` of the host, if it is the null device.
+pub(crate) fn open_null() -> Result<OwnedFd> {
+    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+    let there = nix::sys::stat::fstat(&null)?;
+    if there.st_mode & libc::S_IFMT == libc::S_IFCHR && there.st_rdev == libc::makedev(1, 3) {
+        return Ok(null);
+    }
+    Err(Errno::ENODEV)
+}
+
+/// flock(2). `Ok(false)`: somebody else holds it.
+pub(crate) fn try_lock(directory: BorrowedFd<'_>) -> Result<bool> {
+    // SAFETY: numbers only.
+    match Errno::result(unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+        Ok(_) => Ok(true),
+        Err(Errno::EWOULDBLOCK | Errno::EINTR) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Writes `name` in `directory` as a whole or not at all: a temporary file, then rename(2).
+pub(crate) fn replace(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result {
+    let temporary = format!(".{name}.new");
+    let written = create(directory, &temporary, bytes, mode)
+        .and_then(|()| nix::fcntl::renameat(directory, temporary.as_str(), directory, name));
+    if written.is_err() {
+        // The first error is the one worth telling.
+        let _ = nix::unistd::unlinkat(directory, temporary.as_str(), nix::unistd::UnlinkatFlags::NoRemoveDir);
+    }
+    written
+}
+
+/// Writes a new file `name`; one that a killed predecessor left is replaced.
+pub(crate) fn create(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let open = || openat(directory, name, flags, Mode::from_bits_truncate(mode));
+    let file = match open() {
+        Err(Errno::EEXIST) => {
+            nix::unistd::unlinkat(directory, name, nix::unistd::UnlinkatFlags::NoRemoveDir)?;
+            open()?
+        }
+        file => file?,
+    };
+    write_all(file.as_fd(), bytes)
+}
+
+/// write(2) until all is written.
+pub(crate) fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result {
+    while !bytes.is_empty() {
+        match nix::unistd::write(file, bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// One write(2) of a whole value to a file of a kernel filesystem.
+pub(crate) fn write_value(path: &Path, value: &str) -> Result {
+    let file = open_writable(path)?;
+    nix::unistd::write(&file, value.as_bytes()).map(drop)
+}
+
+/// The magic number of the filesystem at `path` (statfs(2)); `None` if there is nothing.
+pub(crate) fn filesystem_type(path: &Path) -> Option<i64> {
+    let path = CString::new(path.as_os_str().as_bytes()).ok()?;
+    // SAFETY: statfs is plain data.
+    let mut statfs: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is NUL-terminated, the struct is filled.
+    let answered = unsafe { libc::statfs(path.as_ptr(), &raw mut statfs) };
+    #[allow(clippy::unnecessary_cast, reason = "the field's type differs between architectures")]
+    (answered == 0).then_some(statfs.f_type as i64)
+}

@@ -1,0 +1,66 @@
+//! Facts about processes: what /proc/PID says, limits, ids.
+
+use std::fs;
+
+use super::{Errno, Result};
+
+/// The two fields of /proc/PID/stat that identify a process and tell whether it lives (proc_pid_stat(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// `R`, `S`, `Z`, …
+    pub(crate) state: u8,
+    /// In clock ticks since the machine started.
+    pub(crate) start_time: u64,
+}
+
+impl Stat {
+    /// Whether the process has ended already.
+    pub(crate) fn is_dead(self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// Reads /proc/PID/stat; `None` if there is no such process.
+pub(crate) fn stat(pid: i32) -> Option<Stat> {
+    parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The second field may hold anything, blanks and brackets included: what counts begins after the last bracket.
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let after_name = text.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = std::str::from_utf8(text.get(after_name + 1..)?).ok()?.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    // starttime is field 22, the state field 3.
+    let start_time = fields.nth(18)?.parse().ok()?;
+    Some(Stat { state, start_time })
+}
+
+/// prlimit(2) of another process.
+pub(crate) fn set_limit(pid: i32, resource: u32, soft: u64, hard: u64) -> Result {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: the new limit is read, the old one is not asked for.
+    Errno::result(unsafe { libc::prlimit64(pid, resource as _, &raw const limit, std::ptr::null_mut()) }).map(drop)
+}
+
+/// Whether a descriptor of this number is open.
+pub(crate) fn is_open(fd: i32) -> bool {
+    // SAFETY: numbers only.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_brackets_do_not_shift_the_fields() {
+        let line = b"7 (a) Z (b)) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 1";
+        assert_eq!(parse_stat(line), Some(Stat { state: b'S', start_time: 4711 }));
+    }
+
+    #[test]
+    fn own_stat_is_alive() {
+        let own = stat(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(!own.is_dead() && own.start_time > 0);
+    }
+}

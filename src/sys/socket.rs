@@ -1,0 +1,94 @@
+//! Unix sockets: pairs, listeners and connections by a directory's descriptor, bytes with descriptors beside them.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use nix::sys::socket::{
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect,
+    listen, recvmsg, sendmsg, socket, socketpair,
+};
+
+use super::{Errno, Result};
+
+/// socketpair(2): a stream, close-on-exec.
+pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
+}
+
+fn stream() -> Result<OwnedFd> {
+    socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+}
+
+/// The address of `name` in a directory, of any length: sun_path has 108 bytes, /proc/self/fd/N needs few.
+fn address(directory: BorrowedFd<'_>, name: &str) -> Result<UnixAddr> {
+    UnixAddr::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()).as_str())
+}
+
+/// A socket that listens at `name` in `directory`.
+pub(crate) fn listen_in(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    let listener = stream()?;
+    bind(listener.as_raw_fd(), &address(directory, name)?)?;
+    listen(&listener, Backlog::new(16)?)?;
+    Ok(listener)
+}
+
+/// A connection to `name` in `directory`. ECONNREFUSED: nobody listens any more.
+pub(crate) fn connect_in(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    let peer = stream()?;
+    connect(peer.as_raw_fd(), &address(directory, name)?)?;
+    Ok(peer)
+}
+
+/// A connection to the socket at `path`, of any length.
+pub(crate) fn connect_to(path: &Path) -> Result<OwnedFd> {
+    if let Ok(address) = UnixAddr::new(path) {
+        let peer = stream()?;
+        connect(peer.as_raw_fd(), &address)?;
+        return Ok(peer);
+    }
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or(Errno::EINVAL)?;
+    let parent = path.parent().ok_or(Errno::EINVAL)?;
+    let parent = super::file::open_directory(parent)?;
+    connect_in(std::os::fd::AsFd::as_fd(&parent), name)
+}
+
+/// Sends all of `bytes`, `fd` beside the first of them; no SIGPIPE.
+pub(crate) fn send(socket: BorrowedFd<'_>, mut bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result {
+    let fds: Vec<RawFd> = fd.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&fds)];
+    let mut control: &[ControlMessage<'_>] = if fds.is_empty() { &[] } else { &rights };
+    while !bytes.is_empty() {
+        let part = [IoSlice::new(bytes)];
+        match sendmsg::<()>(socket.as_raw_fd(), &part, control, MsgFlags::MSG_NOSIGNAL, None) {
+            Ok(n) => {
+                bytes = &bytes[n..];
+                control = &[];
+            }
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Receives into `buffer`: how much, and a descriptor if one came along. 0 is the end of the stream.
+pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
+    let mut control = nix::cmsg_space!(RawFd);
+    loop {
+        let mut parts = [IoSliceMut::new(buffer)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let message = match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags) {
+            Err(Errno::EINTR) => continue,
+            message => message?,
+        };
+        let mut fd = None;
+        for entry in message.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(fds) = entry {
+                // SAFETY: the kernel just installed these for us; every one is owned, all but the last are closed.
+                fd = fds.into_iter().map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }).last();
+            }
+        }
+        return Ok((message.bytes, fd));
+    }
+}

@@ -1,0 +1,253 @@
+//! What travels between the runtime and `riverrun-init`: the steps of a plan, the messages, their bytes.
+//!
+//! Compiled twice: as a module of the library, and, without std, as a module of the init program. Only data is here:
+//! no step knows how it is done. A build id in the plan makes sure that both sides were compiled from the same file.
+//!
+//! ```text
+//!  runtime                                        riverrun-init
+//!    │── Plan ──────────────────────────────────────▶│
+//!    │◀───────────────────────────── Moved {} + pidfd │  (only when namespaces were joined: the hop)
+//!    │── IdsMapped ─────────────────────────────────▶│  (only with a new user namespace)
+//!    │◀──────────────────────── Console {name} + pty  │  (only with a terminal)
+//!    │◀───────────────────────────────────────── Ready│  everything but the last steps is done
+//!    │── Go ────────────────────────────────────────▶│  state is on disk; end of file here means: give up
+//!    │        … a `start` connects to the listener …  │  (only for create)
+//!    │◀── end of file: the program runs               │
+//!    │◀── Failed {..} instead of any of the above     │
+//! ```
+#![forbid(unsafe_code)]
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Which sources both sides were compiled from.
+pub(crate) const BUILD_ID: &str = env!("RIVERRUN_BUILD_ID");
+
+/// Everything that the init program will do, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InitPlan {
+    /// [`BUILD_ID`] of the sender.
+    pub(crate) build_id: String,
+    /// Run in this order; the first that does not succeed ends the program.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One thing to do. Paths with `_in_root` in their description are claims, resolved below the root at that moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Step {
+    /// Join the namespaces `flags` of the process behind the descriptor `pidfd`; close it.
+    JoinNamespaces { flags: u64, pidfd: i32 },
+    /// Continue in a child that is the runtime's child, in the joined pid namespace.
+    Hop,
+    /// Wait until the runtime wrote the id maps.
+    AwaitIdMap,
+    /// Become 0:0 of the user namespace.
+    BecomeRoot,
+    /// From here on neither the host's user nor the container may look into this process.
+    Conceal,
+    /// Leave these namespaces for new ones.
+    Unshare { flags: u64 },
+    /// Lead a new session.
+    NewSession,
+    /// Join a new session keyring.
+    JoinSessionKeyring { name: String },
+    /// Change the propagation of every mount: `MS_SLAVE|MS_REC` and the like.
+    Propagate { flags: u64 },
+    /// Bind the root filesystem on itself and make it the root of all further paths.
+    OpenRoot { path: String },
+    /// The root of all further paths is `/` itself (exec).
+    OpenOwnRoot,
+    /// Make and mount a filesystem.
+    Mount(Filesystem),
+    /// Bind a file or a tree of the host.
+    Bind(Bind),
+    /// Make a directory in root, with its parents.
+    MakeDirectory { path: String },
+    /// Make a symbolic link in root; what is there stays, unless it is to be replaced.
+    Symlink { target: String, path: String, replace: bool },
+    /// Make a device node in root.
+    Device(Device),
+    /// Take a new pty of the container's devpts, bind it to /dev/console if asked, send the master.
+    Terminal { rows: u16, cols: u16, console: bool },
+    /// Make the standard streams the process user's.
+    OwnStdio { uid: u32 },
+    /// Hide a path in root: a file behind /dev/null, a directory behind an empty tmpfs.
+    Mask { path: String },
+    /// Make a path in root read-only.
+    ReadOnly { path: String },
+    /// Set attributes of the mount at a path in root.
+    MountAttributes { path: String, set: u64 },
+    /// Set one resource limit, as getrlimit(2) numbers it, while we may.
+    Rlimit { resource: u32, soft: u64, hard: u64 },
+    /// Change the attributes of the root mount itself.
+    RootAttributes { set: u64 },
+    /// Make the root filesystem `/`, the old one unreachable.
+    PivotRoot,
+    /// The same by MS_MOVE and chroot, where the host's root is an initramfs.
+    MoveRoot,
+    /// Change the propagation of `/` in the container.
+    RootPropagation { flags: u64 },
+    /// Set the host name.
+    Hostname { name: String },
+    /// Set the NIS domain name.
+    Domainname { name: String },
+    /// Never gain privileges by execve.
+    NoNewPrivileges,
+    /// Drop from the bounding set all but these, before the ids change.
+    BoundingSet { keep: u64 },
+    /// Become the process's user, keeping permitted capabilities until [`Step::Capabilities`].
+    User { uid: u32, gid: u32, groups: Vec<u32>, set_groups: bool },
+    /// Set the capability sets.
+    Capabilities { effective: u64, permitted: u64, inheritable: u64, ambient: u64 },
+    /// Enter the working directory: before the ids change, where a user's own may not be reachable yet…
+    TryWorkingDirectory { path: String },
+    /// …and after, where it must be.
+    WorkingDirectory { path: String },
+    /// Set the file mode creation mask.
+    Umask { mask: u32 },
+    /// Find the program, tell the runtime that all is ready, wait for the word, execute.
+    Execute(Execute),
+}
+
+/// A filesystem to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Filesystem {
+    pub(crate) fstype: String,
+    pub(crate) source: String,
+    /// In root.
+    pub(crate) target: String,
+    /// Options of the superblock: flags (`ro`) and pairs.
+    pub(crate) options: Vec<(String, Option<String>)>,
+    /// `MOUNT_ATTR_*` of the mount.
+    pub(crate) attributes: u64,
+    /// Propagation changes afterwards, each one `MS_*`.
+    pub(crate) propagation: Vec<u64>,
+    /// The mode of the directory that it covers becomes its own (a tmpfs without `mode=`).
+    pub(crate) inherit_mode: bool,
+    /// No part of the target may be a symbolic link (proc and sysfs: nobody may fake them).
+    pub(crate) real_directory: bool,
+}
+
+/// A bind mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Bind {
+    /// On the host.
+    pub(crate) source: String,
+    /// In root.
+    pub(crate) target: String,
+    pub(crate) recursive: bool,
+    pub(crate) attributes: Attributes,
+    /// The same for the whole tree.
+    pub(crate) tree_attributes: Attributes,
+    pub(crate) propagation: Vec<u64>,
+}
+
+/// `MOUNT_ATTR_*` bits to change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attributes {
+    pub(crate) set: u64,
+    /// Cleared if the kernel lets us; a locked flag stays.
+    pub(crate) clear: u64,
+    /// Cleared, or it is an error: the configuration says so in words.
+    pub(crate) must_clear: u64,
+}
+
+/// A device node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Device {
+    /// In root.
+    pub(crate) path: String,
+    /// Type and permissions, as `st_mode`.
+    pub(crate) mode: u32,
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Bind the host's node instead of making one (a user namespace may not).
+    pub(crate) bind: bool,
+}
+
+/// The program of the container, and how it is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Execute {
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<String>,
+    /// Look the user's home up in the container's /etc/passwd and put it into the environment.
+    pub(crate) home_of: Option<u32>,
+    /// A listening socket; with it the program starts once a peer says so, without it at [`ToInit::Go`].
+    pub(crate) listener: Option<i32>,
+    /// Descriptors from 3 up to here stay open for the program.
+    pub(crate) keep_below: i32,
+}
+
+/// What the runtime says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ToInit {
+    IdsMapped,
+    Go,
+}
+
+/// What the init program says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ToRuntime {
+    /// With the pidfd of the child that goes on.
+    Moved,
+    /// With the master of the pty; the name is the slave's in the container.
+    Console { name: String },
+    Ready,
+    Failed(Failure),
+}
+
+/// A step that did not succeed, as data: the runtime makes the sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) class: Class,
+    /// The verb: `mount`.
+    pub(crate) verb: String,
+    /// The object: `proc on /proc`.
+    pub(crate) object: String,
+    /// 0 where the sentence says it all.
+    pub(crate) errno: i32,
+}
+
+/// What a failure is about; the runtime's error kinds in the init program's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Class {
+    Protocol,
+    Namespace,
+    Userns,
+    Mount,
+    Rootfs,
+    UnsafePath,
+    Device,
+    Console,
+    Capability,
+    User,
+    WorkingDirectory,
+    /// Not in the container's `$PATH`; the object is the name.
+    NotInPath,
+    /// The path of the program leads nowhere.
+    NotFound,
+    /// The program may not be executed.
+    NotExecutable,
+    System,
+}
+
+/// A message with its length in front. `None`: too long to be sane.
+pub(crate) fn encode<M: Serialize>(message: &M) -> Option<Vec<u8>> {
+    let body = postcard::to_allocvec(message).ok()?;
+    let length = u32::try_from(body.len()).ok()?;
+    let mut framed = Vec::with_capacity(HEADER + body.len());
+    framed.extend_from_slice(&length.to_le_bytes());
+    framed.extend_from_slice(&body);
+    Some(framed)
+}
+
+/// The message in `body`, which is a frame without its header.
+pub(crate) fn decode<'a, M: Deserialize<'a>>(body: &'a [u8]) -> Option<M> {
+    postcard::from_bytes(body).ok()
+}
+
+/// How many bytes of length stand before each message.
+pub(crate) const HEADER: usize = 4;

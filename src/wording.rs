@@ -1,0 +1,49 @@
+//! The phrases that callers of runc match. They are API: engines turn them into exit codes and "not found".
+//!
+//! One constant a phrase; `tests` below say who depends upon it.
+#![forbid(unsafe_code)]
+
+/// containerd and Docker: a second create with the same id.
+pub(crate) const EXISTS: &str = "container with given ID already exists";
+/// containerd: "does not exist" means that there is nothing to delete.
+pub(crate) const DOES_NOT_EXIST: &str = "container does not exist";
+/// containerd, CRI-O: kill of a container that has stopped.
+pub(crate) const NOT_RUNNING: &str = "container not running";
+pub(crate) const INVALID_ID: &str = "invalid container ID format";
+pub(crate) const EMPTY_ID: &str = "container id cannot be empty";
+/// `start` of one that has stopped.
+pub(crate) const START_STOPPED: &str = "cannot start a container that has stopped";
+/// `start` of one that runs.
+pub(crate) const START_RUNNING: &str = "cannot start an already running container";
+pub(crate) const EXEC_STOPPED: &str = "cannot exec in a stopped container";
+pub(crate) const EXEC_PAUSED: &str = "cannot exec in a paused container (use --ignore-paused to override)";
+pub(crate) const CONFIG_NOT_FOUND: &str = "JSON specification file config.json not found";
+pub(crate) const PROCESS_EMPTY: &str = "process property must not be empty";
+pub(crate) const CWD_RELATIVE: &str = "Cwd must be an absolute path";
+pub(crate) const ARGS_EMPTY: &str = "args must not be empty";
+pub(crate) const INIT_STILL_RUNNING: &str = "container init still running";
+/// Docker and Podman: exit code 127.
+pub(crate) const NOT_IN_PATH: &str = "executable file not found in $PATH";
+/// delete -f of a rootless container without cgroups, create with limits.
+pub(crate) const ROOTLESS_CGROUP: &str =
+    "rootless needs no limits + no cgrouppath when no permission is granted for cgroups";
+
+/// `start` in any other state.
+pub(crate) fn start_in_state(status: &str) -> String {
+    format!("cannot start a container in the {status} state")
+}
+
+/// `delete` of one that has not stopped.
+pub(crate) fn delete_not_stopped(id: &str, status: &str) -> String {
+    format!("cannot delete container {id} that is not stopped: {status}")
+}
+
+/// Docker: "no such file or directory" after `exec:` means 127.
+pub(crate) fn exec_not_found(name: &str) -> String {
+    format!("exec: \"{name}\": stat {name}")
+}
+
+/// The program itself, before its cause.
+pub(crate) fn exec(name: &str) -> String {
+    format!("exec: \"{name}\"")
+}
