@@ -19,6 +19,8 @@ pub(crate) struct Host {
     /// Whether the host process is in a user namespace that does not map every id to itself.
     pub(crate) in_user_namespace: bool,
     pub(crate) cgroups: Cgroups,
+    /// Whether directories can be made where the host process is. Always so for root, unless proven otherwise.
+    pub(crate) cgroups_writable: bool,
 }
 
 /// How the host's cgroups are laid out.
@@ -57,12 +59,10 @@ const ROOT: &str = "/sys/fs/cgroup";
 impl Host {
     /// Looks.
     pub(crate) fn probe() -> Self {
-        Self {
-            euid: nix::unistd::geteuid().as_raw(),
-            egid: nix::unistd::getegid().as_raw(),
-            in_user_namespace: !identity_map(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default()),
-            cgroups: probe_cgroups(),
-        }
+        let (euid, in_user_namespace) = Self::probe_user();
+        let cgroups = probe_cgroups();
+        let cgroups_writable = (euid == 0 && !in_user_namespace) || writable(&cgroups);
+        Self { euid, egid: nix::unistd::getegid().as_raw(), in_user_namespace, cgroups, cgroups_writable }
     }
 
     /// The effective uid, and whether the user namespace is not the initial one.
@@ -74,6 +74,19 @@ impl Host {
     /// Whether cgroups and devices may be out of reach.
     pub(crate) fn is_rootless(&self) -> bool {
         self.euid != 0 || self.in_user_namespace
+    }
+}
+
+/// Whether the own cgroup of every controller lets this process make another below it.
+fn writable(cgroups: &Cgroups) -> bool {
+    let may = |hierarchy: &Hierarchy| {
+        let path = hierarchy.mount.join(strip(&hierarchy.own));
+        nix::unistd::eaccess(&path, nix::unistd::AccessFlags::W_OK).is_ok()
+    };
+    match cgroups {
+        Cgroups::V1 { hierarchies, unified } => hierarchies.iter().chain(unified).all(may),
+        Cgroups::V2(hierarchy) => may(hierarchy),
+        Cgroups::Absent => false,
     }
 }
 

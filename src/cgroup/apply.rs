@@ -24,19 +24,19 @@ pub(crate) struct Entrances {
 
 /// Makes and fills all directories. On failure the caller removes what there is.
 pub(crate) fn make(plan: &CgroupPlan) -> Result<()> {
+    if plan.borrowed {
+        return Ok(());
+    }
     for directory in &plan.v1 {
-        make_directory(&directory.path).map_err(|error| no_permission(plan, error))?;
+        make_directory(&directory.path).map_err(no_permission)?;
         fill(directory)?;
     }
-    if let Some(path) = &plan.unified {
-        make_directory(path).map_err(|error| no_permission(plan, error))?;
-    }
-    Ok(())
+    plan.unified.as_deref().map_or(Ok(()), |path| make_directory(path).map_err(no_permission))
 }
 
 /// An ordinary user who asks for limits learns what it would take.
-fn no_permission(plan: &CgroupPlan, error: Error) -> Error {
-    if plan.optional || error.kind() != Kind::Permission { error } else { error.during(wording::ROOTLESS_CGROUP) }
+fn no_permission(error: Error) -> Error {
+    if error.kind() == Kind::Permission { error.during(wording::ROOTLESS_CGROUP) } else { error }
 }
 
 fn make_directory(path: &Path) -> Result<()> {

@@ -19,8 +19,9 @@ pub(crate) struct CgroupPlan {
     pub(crate) unified: Option<PathBuf>,
     /// The container has a cgroup namespace of its own.
     pub(crate) private: bool,
-    /// A host without the permission to make them goes on without: nothing in the configuration needs them.
-    pub(crate) optional: bool,
+    /// None is made: the host may not, and nothing in the configuration needs them. The container stays where the host
+    /// process is; the directories are the host's, and only shown.
+    pub(crate) borrowed: bool,
 }
 
 /// One directory, and what is written into it.
@@ -47,7 +48,8 @@ impl CgroupPlan {
             Cgroups::Absent => return without(linux),
         };
         let configured = linux.cgroups_path().as_deref().filter(|path| !path.as_os_str().is_empty());
-        let place = |hierarchy: &Hierarchy| place(hierarchy, configured, id);
+        let borrowed = host.is_rootless() && !host.cgroups_writable && !needs_cgroups(linux);
+        let place = |hierarchy: &Hierarchy| if borrowed { own(hierarchy) } else { place(hierarchy, configured, id) };
         let v1 = hierarchies
             .iter()
             .map(|hierarchy| {
@@ -64,12 +66,15 @@ impl CgroupPlan {
             v1,
             unified: unified.as_ref().map(place),
             private: linux.namespaces().iter().flatten().any(|n| n.typ() == LinuxNamespaceType::Cgroup),
-            optional: host.is_rootless() && !needs_cgroups(linux),
+            borrowed,
         })
     }
 
     /// What `state.json` says: controller to directory, as runc names them.
     pub(crate) fn paths(&self) -> Vec<(String, PathBuf)> {
+        if self.borrowed {
+            return Vec::new();
+        }
         let v1 = self.v1.iter().flat_map(|directory| {
             directory.controllers.split(',').map(|controller| (controller.to_owned(), directory.path.clone()))
         });
@@ -93,12 +98,16 @@ fn needs_cgroups(linux: &Linux) -> bool {
 /// `cgroupsPath` is absolute below the hierarchy's mount, or relative to where the host process is; without one the
 /// id is the name (config-linux.md#cgroups-path). It is cleaned first, so that it cannot climb.
 fn place(hierarchy: &Hierarchy, configured: Option<&Path>, id: &str) -> PathBuf {
-    let own = || hierarchy.mount.join(hierarchy.own.strip_prefix("/").unwrap_or(&hierarchy.own));
     match configured {
         Some(path) if path.is_absolute() => hierarchy.mount.join(clean(path)),
-        Some(path) => own().join(clean(path)),
-        None => own().join(id),
+        Some(path) => own(hierarchy).join(clean(path)),
+        None => own(hierarchy).join(id),
     }
+}
+
+/// Where the host process is.
+fn own(hierarchy: &Hierarchy) -> PathBuf {
+    hierarchy.mount.join(hierarchy.own.strip_prefix("/").unwrap_or(&hierarchy.own))
 }
 
 /// Without `/` in front, `.`, and what `..` undoes.

@@ -97,7 +97,7 @@ struct Making<'a> {
 impl Making<'_> {
     fn run(&self, mut state: StateFile, mut streams: Streams, undo: &mut Undo<'_>) -> Result<Process> {
         undo.directory.save(&state)?;
-        let entrances = self.cgroups(&mut state, undo)?;
+        let entrances = self.cgroups(undo)?;
         let keep_below = self.request.keep_below;
         let listener = self.listener(&undo.directory)?;
         if let Some(listener) = &listener {
@@ -129,20 +129,10 @@ impl Making<'_> {
     }
 
     /// Makes the cgroups and opens the ways into them.
-    fn cgroups(&self, state: &mut StateFile, undo: &mut Undo<'_>) -> Result<Entrances> {
-        let paths = self.plan.cgroups.paths();
-        undo.cgroups.clone_from(&paths);
-        let made = cgroup::apply::make(&self.plan.cgroups).and_then(|()| cgroup::apply::open(&paths));
-        match made {
-            Err(error) if self.plan.cgroups.optional && error.kind() == Kind::Permission => {
-                self.context.log(Level::Debug, &format!("going on without cgroups: {error}"));
-                undo.cgroups.clear();
-                state.cgroup_paths.clear();
-                let _ = cgroup::apply::remove(&paths);
-                Ok(Entrances::default())
-            }
-            made => made,
-        }
+    fn cgroups(&self, undo: &mut Undo<'_>) -> Result<Entrances> {
+        undo.cgroups = self.plan.cgroups.paths();
+        cgroup::apply::make(&self.plan.cgroups)?;
+        cgroup::apply::open(&undo.cgroups)
     }
 
     fn listener(&self, directory: &Directory) -> Result<Option<OwnedFd>> {
