@@ -83,7 +83,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     steps.push(Step::MakeDirectory { path: process.cwd().to_string_lossy().into_owned() });
     // Last of the mounts: they cover what the others brought. All before pivot_root, while the host's /proc is there
     // for kernels without mount_setattr(2).
-    mount::plan::protections(spec, &mut steps);
+    mount::plan::protections(spec, &mut steps)?;
     steps.push(if request.no_pivot { Step::MoveRoot } else { Step::PivotRoot });
     steps.extend(mount::plan::root_propagation(spec)?.map(|flags| Step::RootPropagation { flags }));
     names(spec, &mut steps);
@@ -109,7 +109,12 @@ fn surroundings(request: &Request, deny_setgroups: bool) -> Surroundings {
 }
 
 fn window(process: &Process, request: &Request) -> Option<(u16, u16)> {
-    process::window(process).map(|configured| request.window.unwrap_or(configured))
+    process::window(process).map(|configured| choose(configured, request.window))
+}
+
+/// The configuration's size, where it names one.
+fn choose(configured: (u16, u16), offered: Option<(u16, u16)>) -> (u16, u16) {
+    if configured == (0, 0) { offered.unwrap_or(configured) } else { configured }
 }
 
 /// From birth to the first mount.
@@ -121,16 +126,24 @@ fn entry(namespaces: &NamespacePlan, request: &Request, steps: &mut Vec<Step>) {
     }
     steps.push(Step::Conceal);
     if namespaces.unshare != 0 {
-        // A cgroup namespace shows as its root the cgroup in which it is made: the clone joined it already.
+        // A cgroup namespace shows as its root the cgroup in which it is made: joined before this program ran.
         steps.push(Step::Unshare { flags: namespaces.unshare });
     }
-    session(request.no_new_keyring, &request.id, steps);
+    if namespaces.has(LinuxNamespaceType::Network) {
+        steps.push(Step::LoopbackUp);
+    }
+    // What later processes need to find the keyring: the search by others where the owner's id is mapped, else by the
+    // owner (keyctl(2), KEYCTL_SETPERM).
+    let search = if namespaces.maps.is_some() { 0x8 } else { 0x8_0000 };
+    session(request.no_new_keyring, &request.id, search, steps);
 }
 
-fn session(no_new_keyring: bool, id: &str, steps: &mut Vec<Step>) {
+fn session(no_new_keyring: bool, id: &str, permissions: u32, steps: &mut Vec<Step>) {
+    // The engine may be bound to a few CPUs; the container's are those of its cpuset (runc#4815).
+    steps.push(Step::ResetAffinity);
     steps.push(Step::NewSession);
     if !no_new_keyring {
-        steps.push(Step::JoinSessionKeyring { name: format!("_ses.{id}") });
+        steps.push(Step::JoinSessionKeyring { name: format!("_ses.{id}"), permissions });
     }
 }
 
@@ -170,6 +183,12 @@ fn mapped(spec: &Spec, process: &Process, host: &Host) -> Result<()> {
     Ok(())
 }
 
+/// The host's id of the process's user, where a user namespace makes it another.
+pub(crate) fn host_uid(spec: &Spec, process: &Process) -> Option<u32> {
+    let uids = spec.linux().as_ref()?.uid_mappings().as_deref().unwrap_or_default();
+    host_id(uids, process.user().uid())
+}
+
 /// What an exec is asked for, beside its process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ExecRequest {
@@ -199,10 +218,10 @@ pub(crate) fn exec(process: &Process, request: &ExecRequest) -> Result<InitPlan>
     if request.namespaces & LinuxNamespaceType::User as u64 != 0 {
         steps.push(Step::BecomeRoot);
     }
-    session(request.no_new_keyring, &request.id, &mut steps);
+    session(request.no_new_keyring, &request.id, 0, &mut steps);
     steps.push(Step::OpenOwnRoot);
     if let Some(configured) = process::window(process) {
-        let (rows, cols) = request.window.unwrap_or(configured);
+        let (rows, cols) = choose(configured, request.window);
         steps.push(Step::Terminal { rows, cols, console: false });
     }
     let around =
@@ -210,3 +229,6 @@ pub(crate) fn exec(process: &Process, request: &ExecRequest) -> Result<InitPlan>
     process::identity(process, around, &mut steps)?;
     Ok(InitPlan { build_id: BUILD_ID.to_owned(), steps })
 }
+
+#[cfg(test)]
+mod golden;

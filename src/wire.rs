@@ -50,8 +50,12 @@ pub(crate) enum Step {
     Unshare { flags: u64 },
     /// Lead a new session.
     NewSession,
-    /// Join a new session keyring.
-    JoinSessionKeyring { name: String },
+    /// Join a new session keyring, and add these permissions to it (keyctl(2)).
+    JoinSessionKeyring { name: String, permissions: u32 },
+    /// Use every CPU that the cgroup allows, whatever the runtime was bound to.
+    ResetAffinity,
+    /// Bring the loopback device of the new network namespace up.
+    LoopbackUp,
     /// Change the propagation of every mount: `MS_SLAVE|MS_REC` and the like.
     Propagate { flags: u64 },
     /// Bind the root filesystem on itself and make it the root of all further paths.

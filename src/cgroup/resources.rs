@@ -30,7 +30,9 @@ fn table(resources: &LinuxResources) -> Vec<Value> {
     let memory = resources.memory().as_ref();
     let cpu = resources.cpu().as_ref();
     let limit = |get: fn(&LinuxMemory) -> Option<i64>| memory.and_then(get).filter(|n| *n != 0).map(|n| n.to_string());
-    let of_cpu = |get: fn(&LinuxCpu) -> Option<String>| cpu.and_then(get).filter(|text| !text.is_empty() && text != "0");
+    // 0 means "not set" where a number is asked for; CPU 0 and memory node 0 are as good as any.
+    let of_cpu = |get: fn(&LinuxCpu) -> Option<String>| cpu.and_then(get).filter(|text| text != "0");
+    let list = |get: fn(&LinuxCpu) -> &Option<String>| cpu.and_then(|c| get(c).clone()).filter(|text| !text.is_empty());
     let pids = resources.pids().as_ref().map(oci_spec::runtime::LinuxPids::limit).filter(|limit| *limit != 0);
     let pids = pids.map(|limit| if limit < 0 { String::from("max") } else { limit.to_string() });
     vec![
@@ -43,15 +45,10 @@ fn table(resources: &LinuxResources) -> Vec<Value> {
         ("cpu.shares", "cpu", "cpu.shares", of_cpu(|cpu| cpu.shares().map(|n| n.to_string()))),
         ("cpu.period", "cpu", "cpu.cfs_period_us", of_cpu(|cpu| cpu.period().map(|n| n.to_string()))),
         ("cpu.quota", "cpu", "cpu.cfs_quota_us", of_cpu(|cpu| cpu.quota().map(|n| n.to_string()))),
-        ("cpu.cpus", "cpuset", "cpuset.cpus", of_cpu(|cpu| cpu.cpus().clone())),
-        ("cpu.mems", "cpuset", "cpuset.mems", of_cpu(|cpu| cpu.mems().clone()).or_else(|| zero_node(cpu))),
+        ("cpu.cpus", "cpuset", "cpuset.cpus", list(LinuxCpu::cpus)),
+        ("cpu.mems", "cpuset", "cpuset.mems", list(LinuxCpu::mems)),
         ("pids.limit", "pids", "pids.max", pids),
     ]
-}
-
-/// "0" is a memory node, unlike elsewhere where it means "not set".
-fn zero_node(cpu: Option<&LinuxCpu>) -> Option<String> {
-    cpu.and_then(|cpu| cpu.mems().clone()).filter(|mems| mems == "0")
 }
 
 /// What is written into the container's directory of `hierarchy`.

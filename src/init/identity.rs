@@ -135,6 +135,13 @@ pub(crate) fn limit(resource: u32, soft: u64, hard: u64) -> Outcome {
     Ok(())
 }
 
+/// sched_setaffinity(2) to more CPUs than any machine has: the kernel takes those that the cpuset allows. A kernel or
+/// filter that refuses leaves the affinity as it is, which is what the caller had.
+pub(crate) fn reset_affinity() {
+    let all = [0xff_u8; 1024];
+    let _ = call!(__NR_sched_setaffinity, 0, all.len(), all.as_ptr());
+}
+
 /// umask(2).
 pub(crate) fn umask(mask: u32) {
     let _ = call!(__NR_umask, mask);

@@ -175,37 +175,42 @@ pub(crate) fn bind(root: &Root, bind: &Bind) -> Outcome {
         root.make_file(&bind.target)
     }
     .doing(Class::Mount, "make mount point", &bind.target)?;
+    let mut remount = false;
     for (attributes, whole) in [(&bind.attributes, false), (&bind.tree_attributes, true)] {
         if *attributes != Attributes::default() {
-            change(&tree, whole, attributes, &object)?;
+            remount |= change(&tree, whole, attributes, &object)? == Changed::OnceAttached;
         }
     }
     attach(&tree, &target).doing(Class::Mount, "bind", &object)?;
-    if bind.attributes != Attributes::default() {
-        classic_remount_if_needed(&tree, &bind.attributes).doing(Class::Mount, "remount", &object)?;
+    if remount {
+        classic_remount(&tree, &bind.attributes).doing(Class::Mount, "remount", &object)?;
     }
     after_mount(root, &bind.target, &bind.propagation)
 }
 
+/// Whether a change is done.
+#[derive(PartialEq, Eq)]
+enum Changed {
+    Now,
+    /// KERNEL(5.12): without mount_setattr(2) the mount is remounted, which it can be once it is attached.
+    OnceAttached,
+}
+
 /// Changes attributes of a detached bind mount. In a user namespace some flags of the source are locked: those that the
 /// configuration does not name stay as they are.
-fn change(tree: &Fd, recursive: bool, wanted: &Attributes, object: &str) -> Outcome {
+fn change(tree: &Fd, recursive: bool, wanted: &Attributes, object: &str) -> Outcome<Changed> {
     let done = match set_attributes(tree, recursive, wanted.set, (wanted.clear | wanted.must_clear) & !wanted.set, 0) {
         Err(EPERM) => set_attributes(tree, recursive, wanted.set, wanted.must_clear & !wanted.set, 0),
         done => done,
     };
     match done {
-        // KERNEL(5.12): the mount is remounted once it is attached.
-        Err(ENOSYS) if !recursive => Ok(()),
-        done => done.map(drop).doing(Class::Mount, "change attributes of", object),
+        Err(ENOSYS) if !recursive => Ok(Changed::OnceAttached),
+        done => done.map(|_| Changed::Now).doing(Class::Mount, "change attributes of", object),
     }
 }
 
 /// Where mount_setattr(2) is missing: a second mount(2) on the attached mount.
-fn classic_remount_if_needed(tree: &Fd, wanted: &Attributes) -> sys::Result<()> {
-    if set_attributes(tree, false, 0, 0, 0) != Err(ENOSYS) {
-        return Ok(());
-    }
+fn classic_remount(tree: &Fd, wanted: &Attributes) -> sys::Result<()> {
     let flags = classic_flags(wanted.set) | u64::from(k::MS_REMOUNT | k::MS_BIND);
     classic("", &proc_path(tree), "", flags, "").map(drop)
 }

@@ -55,7 +55,7 @@ pub(crate) fn new_session() {
 
 /// keyctl(KEYCTL_JOIN_SESSION_KEYRING): the caller's keys stay the caller's. A kernel without keys is fine; a user
 /// without room for one more keyring is not.
-pub(crate) fn join_session_keyring(name: &str) -> Outcome {
+pub(crate) fn join_session_keyring(name: &str, permissions: u32) -> Outcome {
     const JOIN_SESSION_KEYRING: usize = 1;
     const SETPERM: usize = 5;
     const DESCRIBE: usize = 6;
@@ -65,14 +65,16 @@ pub(crate) fn join_session_keyring(name: &str) -> Outcome {
         Err(_) => return Ok(()),
         Ok(keyring) => keyring,
     };
+    if permissions == 0 {
+        return Ok(());
+    }
     let mut description = [0_u8; 256];
     let Ok(n) = call!(__NR_keyctl, DESCRIBE, keyring, description.as_mut_ptr(), description.len(), 0) else {
         return Ok(());
     };
-    // "keyring;uid;gid;permissions;name": the owner may search in it, whatever the possessor is later.
-    if let Some(permissions) = permissions_of(&description[..n.min(description.len())]) {
-        const USER_SEARCH: usize = 0x0008_0000;
-        let _ = call!(__NR_keyctl, SETPERM, keyring, permissions | USER_SEARCH, 0, 0);
+    // "keyring;uid;gid;permissions;name".
+    if let Some(given) = permissions_of(&description[..n.min(description.len())]) {
+        let _ = call!(__NR_keyctl, SETPERM, keyring, given | permissions as usize, 0, 0);
     }
     Ok(())
 }
@@ -80,6 +82,31 @@ pub(crate) fn join_session_keyring(name: &str) -> Outcome {
 fn permissions_of(description: &[u8]) -> Option<usize> {
     let field = description.split(|byte| *byte == b';').nth(3)?;
     usize::from_str_radix(core::str::from_utf8(field).ok()?, 16).ok()
+}
+
+/// netdevice(7): a new network namespace has its loopback device, down. Its addresses come with IFF_UP.
+pub(crate) fn loopback_up() -> Outcome {
+    /// struct ifreq, the part that SIOCGIFFLAGS uses.
+    #[repr(C)]
+    struct Request {
+        name: [u8; 16],
+        flags: i16,
+        rest: [u8; 22],
+    }
+    const SIOCGIFFLAGS: u32 = 0x8913;
+    const SIOCSIFFLAGS: u32 = 0x8914;
+    const IFF_UP: i16 = 1;
+    let up = || -> sys::Result<()> {
+        let kind = linux_raw_sys::net::SOCK_DGRAM | k::O_CLOEXEC;
+        let socket = call!(__NR_socket, linux_raw_sys::net::AF_INET, kind, 0).map(Fd::own)?;
+        let mut request = Request { name: [0; 16], flags: 0, rest: [0; 22] };
+        request.name[..2].copy_from_slice(b"lo");
+        sys::ioctl(&socket, SIOCGIFFLAGS, &raw mut request as usize)?;
+        request.flags |= IFF_UP;
+        sys::ioctl(&socket, SIOCSIFFLAGS, &raw mut request as usize)?;
+        Ok(())
+    };
+    up().doing(Class::Namespace, "bring up", "loopback device")
 }
 
 /// sethostname(2).

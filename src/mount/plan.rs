@@ -22,7 +22,7 @@ fn one(mount: &Mount, bundle: &Path, cgroups: &CgroupPlan, steps: &mut Vec<Step>
     let words = mount.options().iter().flatten().map(String::as_str);
     let options = Options::parse(words)?;
     let destination = mount.destination().to_string_lossy();
-    let target = if destination.starts_with('/') { destination.into_owned() } else { format!("/{destination}") };
+    let target = clean(&destination);
     let fstype = mount.typ().as_deref().unwrap_or_default();
     let source = mount.source().as_ref().map(|source| source.to_string_lossy().into_owned());
     if let Some(recursive) = options.bind {
@@ -38,7 +38,7 @@ fn one(mount: &Mount, bundle: &Path, cgroups: &CgroupPlan, steps: &mut Vec<Step>
         _ => {}
     }
     let has_mode = options.data.iter().any(|(key, _)| key == "mode");
-    steps.push(Step::Mount(Filesystem {
+    let mut filesystem = Filesystem {
         fstype: fstype.to_owned(),
         source,
         target,
@@ -47,7 +47,12 @@ fn one(mount: &Mount, bundle: &Path, cgroups: &CgroupPlan, steps: &mut Vec<Step>
         inherit_mode: fstype == "tmpfs" && !has_mode,
         real_directory: matches!(fstype, "proc" | "sysfs"),
         options: options.data,
-    }));
+    };
+    if made_read_only_later(&filesystem) {
+        filesystem.attributes &= !RDONLY;
+        filesystem.options.retain(|(key, value)| key != "ro" || value.is_some());
+    }
+    steps.push(Step::Mount(filesystem));
     Ok(())
 }
 
@@ -78,6 +83,24 @@ fn bind(
     Ok(())
 }
 
+/// Mount points and device nodes are made in these, so they are writable until all is there.
+fn made_read_only_later(filesystem: &Filesystem) -> bool {
+    filesystem.attributes & RDONLY != 0 && (filesystem.fstype == "tmpfs" || filesystem.target == "/dev")
+}
+
+/// Absolute, without `.`, `..` and doubled slashes: words only, links are the init program's concern.
+fn clean(path: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    format!("/{}", names.join("/"))
+}
+
 /// A `cgroup` mount on cgroup v1: a tmpfs with one directory a hierarchy. With a cgroup namespace each is mounted anew
 /// and shows the container as its root; without, the container's own directory is bound.
 fn cgroup(target: &str, options: &Options, cgroups: &CgroupPlan, steps: &mut Vec<Step>) -> Result<()> {
@@ -99,7 +122,7 @@ fn cgroup(target: &str, options: &Options, cgroups: &CgroupPlan, steps: &mut Vec
         if cgroups.private {
             steps.push(Step::Mount(Filesystem {
                 fstype: String::from("cgroup"),
-                source: String::from("cgroup"),
+                source: String::from(if directory.controllers.starts_with("name=") { &name } else { "cgroup" }),
                 target: target.clone(),
                 options: directory.controllers.split(',').map(key_and_value).collect(),
                 attributes: FLAGS | read_only,
@@ -165,12 +188,22 @@ pub(crate) fn dev_is_bound(spec: &Spec) -> bool {
     })
 }
 
-/// `readonlyPaths`, `maskedPaths`, `root.readonly`: last, over everything that was mounted.
-pub(crate) fn protections(spec: &Spec, steps: &mut Vec<Step>) {
-    let Some(linux) = spec.linux() else { return };
+/// `ro` of what had to be writable, `readonlyPaths`, `maskedPaths`, `root.readonly`: last, over everything that was
+/// mounted.
+pub(crate) fn protections(spec: &Spec, steps: &mut Vec<Step>) -> Result<()> {
+    for mount in spec.mounts().iter().flatten() {
+        let options = Options::parse(mount.options().iter().flatten().map(String::as_str))?;
+        let path = clean(&mount.destination().to_string_lossy());
+        let delayed = mount.typ().as_deref() == Some("tmpfs") || path == "/dev";
+        if options.bind.is_none() && delayed && options.mount.set & RDONLY != 0 {
+            steps.push(Step::MountAttributes { path, set: RDONLY });
+        }
+    }
+    let Some(linux) = spec.linux() else { return Ok(()) };
     steps.extend(linux.readonly_paths().iter().flatten().map(|path| Step::ReadOnly { path: path.clone() }));
     steps.extend(linux.masked_paths().iter().flatten().map(|path| Step::Mask { path: path.clone() }));
     if spec.root().as_ref().is_some_and(|root| root.readonly() == Some(true)) {
         steps.push(Step::RootAttributes { set: RDONLY });
     }
+    Ok(())
 }

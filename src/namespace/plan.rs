@@ -11,7 +11,7 @@ use crate::host::Host;
 /// New namespaces, and what the host writes for the user namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NamespacePlan {
-    /// `CLONE_NEW*` of the clone: all but cgroup, which must be left in the cgroup that it shall show.
+    /// `CLONE_NEW*` of the clone: all but those that need something done first.
     pub(crate) clone: u64,
     /// `CLONE_NEW*` that the init program unshares.
     pub(crate) unshare: u64,
@@ -32,9 +32,14 @@ pub(crate) struct IdMaps {
 impl NamespacePlan {
     pub(crate) fn new(linux: &Linux, host: &Host) -> Self {
         let mut plan = Self::default();
+        let user = linux.namespaces().iter().flatten().any(|namespace| namespace.typ() == LinuxNamespaceType::User);
         for namespace in linux.namespaces().iter().flatten() {
             let flag = namespace.typ() as u64;
-            if namespace.typ() == LinuxNamespaceType::Cgroup {
+            let later = namespace.typ() == LinuxNamespaceType::Cgroup
+                // Its message queues belong to who makes it: in a user namespace that must be its root, who is
+                // nobody before the maps are written.
+                || (user && namespace.typ() == LinuxNamespaceType::Ipc);
+            if later {
                 plan.unshare |= flag;
             } else {
                 plan.clone |= flag;

@@ -28,6 +28,8 @@ pub(super) struct Inner {
     host: OnceLock<Host>,
     /// The sealed copy of the init program: one a context, whatever the number of containers.
     init: OnceLock<OwnedFd>,
+    /// The processes that this context started and that nobody has waited for yet, by container.
+    children: Mutex<Vec<(String, Process)>>,
 }
 
 impl fmt::Debug for Context {
@@ -55,7 +57,7 @@ impl Context {
         if root == Path::new("/") {
             return Err(Error::new(Kind::InvalidArgument, "Option --root argument should not be set to /."));
         }
-        let inner = Inner { root, options, host: OnceLock::new(), init: OnceLock::new() };
+        let inner = Inner { root, options, host: OnceLock::new(), init: OnceLock::new(), children: Mutex::new(Vec::new()) };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -105,6 +107,28 @@ impl Context {
                 })?,
         };
         Ok(self.0.init.get_or_init(|| program).as_fd())
+    }
+
+    /// Remembers a process that was started here. The kernel keeps a pid namespace until the last process in it has been
+    /// waited for, and its parent is this host process: [`delete`](Self::delete) waits for those whom nobody else did.
+    pub(super) fn adopt(&self, id: &str, process: &Process) {
+        let mut children = self.children();
+        children.retain(|(_, child)| !(child.has_ended() && child.is_last_handle()));
+        children.push((id.to_owned(), process.clone()));
+    }
+
+    /// The processes of a container that were started here.
+    pub(super) fn adopted(&self, id: &str) -> Vec<Process> {
+        self.children().iter().filter(|(owner, _)| owner == id).map(|(_, child)| child.clone()).collect()
+    }
+
+    /// Forgets them, once their container is gone.
+    pub(super) fn disown(&self, id: &str) {
+        self.children().retain(|(owner, _)| owner != id);
+    }
+
+    fn children(&self) -> std::sync::MutexGuard<'_, Vec<(String, Process)>> {
+        self.0.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn log(&self, level: Level, line: &str) {
@@ -160,6 +184,10 @@ impl Container {
             return Ok(process.clone());
         }
         let (_, state) = self.load()?;
+        let ours = self.context.adopted(&self.id).into_iter().find(|child| child.pid() == state.init_process_pid);
+        if let Some(process) = ours {
+            return Ok(init.insert(process).clone());
+        }
         let process = Process::open(state.init_process_pid, state.init_process_start)?;
         Ok(init.insert(process).clone())
     }

@@ -62,6 +62,9 @@ impl Context {
         let rootfs = rootfs(&spec, &bundle)?;
         let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
         let streams = Streams::open(&mut options.io, terminal)?;
+        if let Some(uid) = spec.process().as_ref().and_then(|process| plan::host_uid(&spec, process)) {
+            streams.own(uid);
+        }
         let request = Request {
             id: id.to_owned(),
             bundle,
@@ -81,6 +84,7 @@ impl Context {
         let making = Making { context: self, plan: &plan, deadline: &deadline, options: &options, request: &request };
         let process = making.run(state, streams, &mut undo)?;
         undo.armed = false;
+        self.adopt(id, &process);
         Ok(self.container(id, Some(process)))
     }
 }

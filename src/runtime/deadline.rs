@@ -24,10 +24,15 @@ impl<'fd> Deadline<'fd> {
 
     /// Waits until `fd` is readable.
     pub(crate) fn readable(&self, fd: BorrowedFd<'_>, doing: &str) -> Result<()> {
-        let mut fds = vec![fd];
+        self.any_readable(vec![fd], doing).map(drop)
+    }
+
+    /// Waits until one of `fds` is readable: its index.
+    pub(crate) fn any_readable<'a>(&'a self, mut fds: Vec<BorrowedFd<'a>>, doing: &str) -> Result<usize> {
+        let known = fds.len();
         fds.extend(self.cancel);
         match poll::readable(&fds, self.until) {
-            Ok(Some(0)) => Ok(()),
+            Ok(Some(index)) if index < known => Ok(index),
             Ok(Some(_)) => Err(Error::new(Kind::Cancelled, "cancelled").during(doing)),
             Ok(None) => Err(Error::new(Kind::Timeout, "timed out").during(doing)),
             Err(errno) => Err(Error::os(Kind::System, doing, errno as i32)),

@@ -52,38 +52,50 @@ impl Context {
             Err(error) if force && error.kind() == Kind::StateCorrupt => StateFile::default(),
             Err(error) => return Err(error),
         };
-        let status = observe(&directory, &state);
-        match status {
+        match observe(&directory, &state) {
             Status::Stopped => {}
-            Status::Created => end(&state, call)?,
-            _ if force => end(&state, call)?,
+            Status::Created => self.end(&state, call)?,
+            _ if force => self.end(&state, call)?,
             Status::Creating => return Err(directory::not_found()),
-            _ => return Err(Error::new(Kind::Running, wording::delete_not_stopped(id, &status.to_string()))),
+            other => return Err(Error::new(Kind::Running, wording::delete_not_stopped(id, &other.to_string()))),
         }
         if !state.owns_pid_namespace() {
             // Without a pid namespace the others outlive the first.
             end_members(&state, call)?;
         }
+        // Those that were started here and nobody waited for: no zombie stays behind.
+        self.adopted(id).iter().for_each(|child| drop(child.has_ended()));
         cgroup::apply::remove(&state.cgroups())?;
-        directory.remove()
+        directory.remove()?;
+        self.disown(id);
+        Ok(())
     }
-}
 
-/// Kills the first process and waits for its end; with its pid namespace all others end before it does.
-fn end(state: &StateFile, call: Call<'_>) -> Result<()> {
-    if state.init_process_pid == 0 {
-        return end_members(state, call);
+    /// Kills the first process and waits for its end; with its pid namespace all others end before it does.
+    fn end(&self, state: &StateFile, call: Call<'_>) -> Result<()> {
+        if state.init_process_pid == 0 {
+            return end_members(state, call);
+        }
+        let process = match Process::open(state.init_process_pid, state.init_process_start) {
+            Err(error) if error.kind() == Kind::NotRunning => return Ok(()),
+            opened => opened?,
+        };
+        match process.signal(libc::SIGKILL) {
+            Err(error) if error.kind() == Kind::NotRunning => return Ok(()),
+            sent => sent?,
+        }
+        let timeout = Some(call.timeout.map_or(KILL_DEADLINE, |timeout| timeout.min(KILL_DEADLINE)));
+        let deadline = Deadline::new(Call { timeout, ..call });
+        // The first process of a pid namespace ends after all others have been waited for, also by us.
+        let mut children = self.adopted(&state.id);
+        loop {
+            children.retain(|child| child.pid() != process.pid() && !child.has_ended());
+            let fds = std::iter::once(process.pidfd()).chain(children.iter().map(Process::pidfd)).collect();
+            if deadline.any_readable(fds, wording::INIT_STILL_RUNNING)? == 0 {
+                return Ok(());
+            }
+        }
     }
-    let process = match Process::open(state.init_process_pid, state.init_process_start) {
-        Err(error) if error.kind() == Kind::NotRunning => return Ok(()),
-        opened => opened?,
-    };
-    match process.signal(libc::SIGKILL) {
-        Err(error) if error.kind() == Kind::NotRunning => return Ok(()),
-        sent => sent?,
-    }
-    let call = Call { timeout: Some(call.timeout.map_or(KILL_DEADLINE, |timeout| timeout.min(KILL_DEADLINE))), ..call };
-    Deadline::new(call).readable(process.pidfd(), wording::INIT_STILL_RUNNING)
 }
 
 /// Kills the members of the cgroup until there are none.

@@ -4,6 +4,8 @@
 use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
+use oci_spec::runtime::{Process as OciProcess, Spec};
+
 use super::context::Container;
 use super::create::hand_over_console;
 use super::deadline::Deadline;
@@ -27,9 +29,11 @@ impl Container {
     /// [`Kind::ExecNotFound`], [`Kind::ExecPermission`], [`Kind::Cwd`], and those of the process document.
     pub fn exec(&self, mut options: ExecOptions<'_>) -> Result<Process> {
         let deadline = Deadline::new(options.call);
-        let process = spec::parse_process(&options.process)?;
+        let mut process = spec::parse_process(&options.process)?;
         spec::validate_exec(&process)?;
         let (directory, state) = self.load()?;
+        let container = spec::parse(&directory.config()?)?;
+        inherit(&mut process, &container);
         match observe(&directory, &state) {
             Status::Created | Status::Running => {}
             Status::Paused if options.ignore_paused => {}
@@ -38,6 +42,9 @@ impl Container {
         }
         let init = self.init_process()?;
         let mut streams = Streams::open(&mut options.io, process.terminal() == Some(true))?;
+        if let Some(uid) = plan::host_uid(&container, &process) {
+            streams.own(uid);
+        }
         let keep_below = streams.keep_below;
         let request = ExecRequest {
             id: self.id.clone(),
@@ -68,8 +75,24 @@ impl Container {
             io::write_pid_file(path, ready.pid())?;
         }
         let released = ready.release()?;
+        let process = Process::new(released.pid, released.pidfd, console, pipes);
+        self.context.adopt(&self.id, &process);
         start::executed(&released.channel, &deadline)?;
-        Ok(Process::new(released.pid, released.pidfd, console, pipes))
+        Ok(process)
+    }
+}
+
+/// What a process document leaves out it has from the container, so that less said is never more allowed.
+fn inherit(process: &mut OciProcess, container: &Spec) {
+    let Some(of_container) = container.process() else { return };
+    if process.capabilities().is_none() {
+        process.set_capabilities(of_container.capabilities().clone());
+    }
+    if process.rlimits().is_none() {
+        process.set_rlimits(of_container.rlimits().clone());
+    }
+    if process.no_new_privileges().is_none() {
+        process.set_no_new_privileges(of_container.no_new_privileges());
     }
 }
 

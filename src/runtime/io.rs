@@ -78,6 +78,17 @@ impl Streams {
         Ok(other)
     }
 
+    /// Gives pipes, sockets and terminals to the user of a process in a user namespace, whose init program may not: it
+    /// has no power over ids that its namespace does not map. Everything else stays whose it is.
+    pub(super) fn own(&self, uid: u32) {
+        for (host, number) in &self.map {
+            if (0..3).contains(number) {
+                // Not being able to give a stream away leaves it usable all the same.
+                let _ = file::give_stream(*host, uid);
+            }
+        }
+    }
+
     /// Adds one of the runtime's own descriptors.
     pub(super) fn add(&mut self, fd: BorrowedFd<'_>, number: RawFd) {
         self.map.push((fd.as_raw_fd(), number));

@@ -104,7 +104,7 @@ pub struct Io {
     /// A listening unix socket that receives the terminal's master; `None` keeps it in the
     /// [`Process`](crate::Process).
     pub console_socket: Option<PathBuf>,
-    /// The first size of the terminal; `None` takes `process.consoleSize`.
+    /// The first size of the terminal, where `process.consoleSize` names none.
     pub window: Option<WindowSize>,
     /// Descriptors beyond the three streams.
     pub fds: Vec<FdMap>,

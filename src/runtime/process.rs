@@ -119,6 +119,17 @@ impl Process {
         Ok(*known.insert(exit))
     }
 
+    /// Takes note of the exit if there is one, without waiting: a zombie of ours is gone then.
+    pub(super) fn has_ended(&self) -> bool {
+        let now = Call { timeout: Some(std::time::Duration::ZERO), cancel: None };
+        self.wait(now).is_ok()
+    }
+
+    /// Whether only one handle is left.
+    pub(super) fn is_last_handle(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     fn seen(&self) -> Option<Exit> {
         *self.0.exit.lock().unwrap_or_else(PoisonError::into_inner)
     }

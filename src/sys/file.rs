@@ -94,3 +94,19 @@ pub(crate) fn filesystem_type(path: &Path) -> Option<i64> {
     #[allow(clippy::unnecessary_cast, reason = "the field's type differs between architectures")]
     (answered == 0).then_some(statfs.f_type as i64)
 }
+
+/// fchown(2) of a pipe, a socket or a terminal; the group stays.
+pub(crate) fn give_stream(fd: i32, uid: u32) -> Result {
+    // SAFETY: stat is plain data.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the struct is filled.
+    Errno::result(unsafe { libc::fstat(fd, &raw mut stat) })?;
+    let kind = stat.st_mode & libc::S_IFMT;
+    // SAFETY: a number; nothing is changed.
+    let terminal = || kind == libc::S_IFCHR && unsafe { libc::isatty(fd) } == 1;
+    if stat.st_uid != uid && (kind == libc::S_IFIFO || kind == libc::S_IFSOCK || terminal()) {
+        // SAFETY: numbers only.
+        Errno::result(unsafe { libc::fchown(fd, uid, u32::MAX) })?;
+    }
+    Ok(())
+}
