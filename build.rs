@@ -60,14 +60,22 @@ fn build_init(out: &Path, id: &str) -> Outcome<PathBuf> {
     }
     // No C library, no start files, a fixed address: nothing to relocate, nothing but the kernel to rely on.
     cargo.arg("--");
-    for argument in ["-nostdlib", "-nostartfiles", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noexecstack"] {
+    for argument in
+        ["-nostdlib", "-nostartfiles", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noexecstack"]
+    {
         cargo.arg("-C").arg(format!("link-arg={argument}"));
     }
     cargo.args(["-C", "relocation-model=static", "-C", "target-feature=+crt-static"]);
     cargo.arg(format!("--remap-path-prefix={}=.", env::current_dir()?.display()));
     cargo.env("RIVERRUN_BUILD_ID", id);
     // What the outer build was told about its own compiler does not concern this program.
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_TARGET_DIR"] {
+    for name in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_TARGET_DIR",
+    ] {
         cargo.env_remove(name);
     }
     let status = cargo.status()?;

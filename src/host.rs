@@ -120,7 +120,8 @@ fn probe_cgroups() -> Cgroups {
             continue;
         }
         // Seen from a container without a cgroup namespace, the path is the host's and not below our mount.
-        let own = if own != Path::new("/") && !mount.join(strip(&own)).is_dir() { PathBuf::from("/") } else { own };
+        let own =
+            if own != Path::new("/") && !mount.join(strip(&own)).is_dir() { PathBuf::from("/") } else { own };
         let hierarchy = Hierarchy { controllers, mount, own };
         if hierarchy.controllers.is_empty() {
             unified = Some(hierarchy);

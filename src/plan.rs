@@ -58,8 +58,10 @@ pub(crate) const fn listener_number(keep_below: i32) -> i32 {
 
 /// From configuration, host and request to the plan.
 pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan> {
-    let linux = spec.linux().as_ref().ok_or_else(|| Error::new(Kind::InvalidSpec, "linux must not be empty"))?;
-    let process = spec.process().as_ref().ok_or_else(|| Error::new(Kind::InvalidSpec, wording::PROCESS_EMPTY))?;
+    let linux =
+        spec.linux().as_ref().ok_or_else(|| Error::new(Kind::InvalidSpec, "linux must not be empty"))?;
+    let process =
+        spec.process().as_ref().ok_or_else(|| Error::new(Kind::InvalidSpec, wording::PROCESS_EMPTY))?;
     let namespaces = NamespacePlan::new(linux, host);
     let cgroups = CgroupPlan::new(&request.id, linux, host)?;
     let user_namespace = namespaces.has(LinuxNamespaceType::User);
@@ -154,7 +156,11 @@ fn names(spec: &Spec, steps: &mut Vec<Step>) {
 }
 
 fn limit_steps(rlimits: &[(u32, u64, u64)]) -> impl Iterator<Item = Step> {
-    rlimits.iter().map(|(resource, soft, hard)| Step::Rlimit { resource: *resource, soft: *soft, hard: *hard })
+    rlimits.iter().map(|(resource, soft, hard)| Step::Rlimit {
+        resource: *resource,
+        soft: *soft,
+        hard: *hard,
+    })
 }
 
 /// Ids that the user namespace does not map cannot be had; an unprivileged runtime cannot add groups.
@@ -224,8 +230,11 @@ pub(crate) fn exec(process: &Process, request: &ExecRequest) -> Result<InitPlan>
         let (rows, cols) = choose(configured, request.window);
         steps.push(Step::Terminal { rows, cols, console: false });
     }
-    let around =
-        Surroundings { deny_setgroups: request.deny_setgroups, listener: None, keep_below: request.keep_below };
+    let around = Surroundings {
+        deny_setgroups: request.deny_setgroups,
+        listener: None,
+        keep_below: request.keep_below,
+    };
     process::identity(process, around, &mut steps)?;
     Ok(InitPlan { build_id: BUILD_ID.to_owned(), steps })
 }

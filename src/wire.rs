@@ -198,7 +198,9 @@ pub(crate) enum ToRuntime {
     /// With the pidfd of the child that goes on.
     Moved,
     /// With the master of the pty; the name is the slave's in the container.
-    Console { name: String },
+    Console {
+        name: String,
+    },
     Ready,
     Failed(Failure),
 }

@@ -36,7 +36,10 @@ fn kill_at(mut command: std::process::Command, n: u32) -> bool {
     // SAFETY: our own child; then it is reaped.
     unsafe {
         libc::kill(pid, libc::SIGKILL);
-        while libc::waitpid(pid, &raw mut status, 0) == pid && !libc::WIFSIGNALED(status) && !libc::WIFEXITED(status) {}
+        while libc::waitpid(pid, &raw mut status, 0) == pid
+            && !libc::WIFSIGNALED(status)
+            && !libc::WIFEXITED(status)
+        {}
     }
     libc::WIFSIGNALED(status)
 }

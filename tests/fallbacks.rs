@@ -6,7 +6,8 @@ use serde_json::json;
 use support::{World, skipped, without_syscalls};
 
 /// What a container sees of its mounts, without the numbers that differ each time.
-const MOUNTS: &str = "while read id parent dev rest; do echo $rest; done < /proc/self/mountinfo; id; pwd; echo $HOME";
+const MOUNTS: &str =
+    "while read id parent dev rest; do echo $rest; done < /proc/self/mountinfo; id; pwd; echo $HOME";
 
 fn seen(world: &World, name: &str, syscalls: &[libc::c_long]) -> String {
     let id = world.id(name);
@@ -56,7 +57,9 @@ fn exec_works_without_each_newer_system_call() {
     let id = world.id("c");
     let context = world.context();
     let container = context.run(&id, world.options()).unwrap();
-    for (name, number) in [("clone3", libc::SYS_clone3), ("close_range", libc::SYS_close_range), ("faccessat2", 439)] {
+    for (name, number) in
+        [("clone3", libc::SYS_clone3), ("close_range", libc::SYS_close_range), ("faccessat2", 439)]
+    {
         let mut command = world.riverrun(&["exec", &id, "sh", "-c", "echo $$ > /dev/null; exit 7"]);
         without_syscalls(&mut command, &[number]);
         assert_eq!(command.status().unwrap().code(), Some(7), "without {name}");

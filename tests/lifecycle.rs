@@ -47,10 +47,16 @@ fn created_running_stopped_deleted() {
     assert_eq!((exit.code, exit.signal, exit.status_lost), (3, 0, false));
     let state = container.state().unwrap();
     assert_eq!((state.status, state.pid), (Status::Stopped, 0));
-    assert_eq!(container.start(Call::default()).unwrap_err().to_string(), "cannot start a container that has stopped");
+    assert_eq!(
+        container.start(Call::default()).unwrap_err().to_string(),
+        "cannot start a container that has stopped"
+    );
     assert_eq!(container.kill(15, false).unwrap_err().to_string(), "container not running");
     let refused = container.exec(exec_options(&container, &["true"])).unwrap_err();
-    assert_eq!((refused.kind(), refused.to_string().as_str()), (Kind::NotRunning, "cannot exec in a stopped container"));
+    assert_eq!(
+        (refused.kind(), refused.to_string().as_str()),
+        (Kind::NotRunning, "cannot exec in a stopped container")
+    );
     container.delete(false, Call::default()).unwrap();
     assert_eq!(container.state().unwrap_err().kind(), Kind::NotFound);
     assert_eq!(container.delete(false, Call::default()).unwrap_err().kind(), Kind::NotFound);
@@ -66,7 +72,10 @@ fn a_running_container_is_deleted_by_force_only() {
     let world = World::new("force");
     world.config(&["sleep", "1000"], |_| {});
     let container = world.context().run(&world.id("c"), world.options()).unwrap();
-    assert_eq!(container.start(Call::default()).unwrap_err().to_string(), "cannot start an already running container");
+    assert_eq!(
+        container.start(Call::default()).unwrap_err().to_string(),
+        "cannot start an already running container"
+    );
     let refused = container.delete(false, Call::default()).unwrap_err();
     assert!(refused.to_string().ends_with("that is not stopped: running"), "{refused}");
     assert_eq!(container.pids().unwrap(), [container.init_process().unwrap().pid()]);

@@ -111,7 +111,8 @@ pub(crate) fn open(paths: &[(String, PathBuf)]) -> Result<Entrances> {
             continue;
         }
         opened.push(path);
-        let error = |errno: Errno| Error::os(Kind::Cgroup, format!("open cgroup {}", path.display()), errno as i32);
+        let error =
+            |errno: Errno| Error::os(Kind::Cgroup, format!("open cgroup {}", path.display()), errno as i32);
         if controller.is_empty() {
             entrances.unified = Some(file::open_directory(path).map_err(error)?);
         } else {

@@ -49,7 +49,8 @@ impl CgroupPlan {
         };
         let configured = linux.cgroups_path().as_deref().filter(|path| !path.as_os_str().is_empty());
         let borrowed = host.is_rootless() && !host.cgroups_writable && !needs_cgroups(linux);
-        let place = |hierarchy: &Hierarchy| if borrowed { own(hierarchy) } else { place(hierarchy, configured, id) };
+        let place =
+            |hierarchy: &Hierarchy| if borrowed { own(hierarchy) } else { place(hierarchy, configured, id) };
         let v1 = hierarchies
             .iter()
             .map(|hierarchy| {
@@ -128,7 +129,11 @@ mod tests {
     use super::*;
 
     fn memory() -> Hierarchy {
-        Hierarchy { controllers: "memory".into(), mount: "/sys/fs/cgroup/memory".into(), own: "/engine".into() }
+        Hierarchy {
+            controllers: "memory".into(),
+            mount: "/sys/fs/cgroup/memory".into(),
+            own: "/engine".into(),
+        }
     }
 
     #[test]

@@ -29,19 +29,32 @@ const ALWAYS_ALLOWED: [&str; 11] = [
 fn table(resources: &LinuxResources) -> Vec<Value> {
     let memory = resources.memory().as_ref();
     let cpu = resources.cpu().as_ref();
-    let limit = |get: fn(&LinuxMemory) -> Option<i64>| memory.and_then(get).filter(|n| *n != 0).map(|n| n.to_string());
+    let limit = |get: fn(&LinuxMemory) -> Option<i64>| {
+        memory.and_then(get).filter(|n| *n != 0).map(|n| n.to_string())
+    };
     // 0 means "not set" where a number is asked for; CPU 0 and memory node 0 are as good as any.
     let of_cpu = |get: fn(&LinuxCpu) -> Option<String>| cpu.and_then(get).filter(|text| text != "0");
-    let list = |get: fn(&LinuxCpu) -> &Option<String>| cpu.and_then(|c| get(c).clone()).filter(|text| !text.is_empty());
+    let list = |get: fn(&LinuxCpu) -> &Option<String>| {
+        cpu.and_then(|c| get(c).clone()).filter(|text| !text.is_empty())
+    };
     let pids = resources.pids().as_ref().map(oci_spec::runtime::LinuxPids::limit).filter(|limit| *limit != 0);
     let pids = pids.map(|limit| if limit < 0 { String::from("max") } else { limit.to_string() });
     vec![
         ("memory.limit", "memory", "memory.limit_in_bytes", limit(LinuxMemory::limit)),
         ("memory.swap", "memory", "memory.memsw.limit_in_bytes", limit(LinuxMemory::swap)),
         ("memory.reservation", "memory", "memory.soft_limit_in_bytes", limit(LinuxMemory::reservation)),
-        ("memory.swappiness", "memory", "memory.swappiness", memory.and_then(LinuxMemory::swappiness).map(|n| n.to_string())),
-        ("memory.disableOOMKiller", "memory", "memory.oom_control",
-            memory.and_then(LinuxMemory::disable_oom_killer).filter(|off| *off).map(|_| String::from("1"))),
+        (
+            "memory.swappiness",
+            "memory",
+            "memory.swappiness",
+            memory.and_then(LinuxMemory::swappiness).map(|n| n.to_string()),
+        ),
+        (
+            "memory.disableOOMKiller",
+            "memory",
+            "memory.oom_control",
+            memory.and_then(LinuxMemory::disable_oom_killer).filter(|off| *off).map(|_| String::from("1")),
+        ),
         ("cpu.shares", "cpu", "cpu.shares", of_cpu(|cpu| cpu.shares().map(|n| n.to_string()))),
         ("cpu.period", "cpu", "cpu.cfs_period_us", of_cpu(|cpu| cpu.period().map(|n| n.to_string()))),
         ("cpu.quota", "cpu", "cpu.cfs_quota_us", of_cpu(|cpu| cpu.quota().map(|n| n.to_string()))),
@@ -139,7 +152,8 @@ mod tests {
 
     fn rules(json: &str) -> Vec<String> {
         let rules: Vec<LinuxDeviceCgroup> = serde_json::from_str(json).unwrap();
-        let lines = devices(&rules).into_iter().map(|(file, rule)| format!("{} {rule}", &file["devices.".len()..]));
+        let lines =
+            devices(&rules).into_iter().map(|(file, rule)| format!("{} {rule}", &file["devices.".len()..]));
         lines.take_while(|line| line != "allow c *:* m").collect()
     }
 

@@ -60,7 +60,12 @@ impl Channel {
         if self.recv::<ToInit>()? == word {
             return Ok(());
         }
-        Err(Failure { class: Class::Protocol, verb: "expect".into(), object: "another message".into(), errno: 0 })
+        Err(Failure {
+            class: Class::Protocol,
+            verb: "expect".into(),
+            object: "another message".into(),
+            errno: 0,
+        })
     }
 
     fn fill(&self, mut buffer: &mut [u8]) -> sys::Result<()> {

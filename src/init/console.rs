@@ -25,9 +25,8 @@ struct WindowSize {
 
 /// Opens a pty, makes its slave the controlling terminal and the three streams, sends the master.
 pub(crate) fn open(root: &Root, channel: &Channel, rows: u16, cols: u16, console: bool) -> Outcome {
-    let master = root
-        .open("/dev/pts/ptmx", k::O_RDWR | k::O_NOCTTY)
-        .doing(Class::Console, "open", "/dev/pts/ptmx")?;
+    let master =
+        root.open("/dev/pts/ptmx", k::O_RDWR | k::O_NOCTTY).doing(Class::Console, "open", "/dev/pts/ptmx")?;
     let unlocked: i32 = 0;
     sys::ioctl(&master, TIOCSPTLCK, &raw const unlocked as usize).doing(Class::Console, "unlock", "pty")?;
     let mut number: u32 = 0;
@@ -62,7 +61,11 @@ pub(crate) fn own_streams(root: &Root, uid: u32) -> Outcome {
             if let Ok(null) = root.open("/dev/null", k::O_RDWR)
                 && sys::stat(&null).is_ok_and(|stat| stat.is_null())
             {
-                sys::duplicate_to(&null, stream.number()).doing(Class::Console, "replace", "stream on /dev/null")?;
+                sys::duplicate_to(&null, stream.number()).doing(
+                    Class::Console,
+                    "replace",
+                    "stream on /dev/null",
+                )?;
             }
         } else if there.uid != uid {
             let (unchanged, flags) = (u32::MAX, k::AT_EMPTY_PATH);

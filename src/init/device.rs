@@ -22,8 +22,11 @@ pub(crate) fn make(root: &Root, device: &Device) -> Outcome {
     let text = Text::new(name);
     match call!(__NR_mknodat, parent.number(), text.as_ptr(), device.mode, kernel_device(device)) {
         Err(EEXIST) => {
-            let there = sys::stat_at(parent.number(), &text, k::AT_SYMLINK_NOFOLLOW)
-                .doing(Class::Device, "stat", &device.path)?;
+            let there = sys::stat_at(parent.number(), &text, k::AT_SYMLINK_NOFOLLOW).doing(
+                Class::Device,
+                "stat",
+                &device.path,
+            )?;
             let same = there.kind() == device.mode & k::S_IFMT
                 && (there.kind() == k::S_IFIFO || (there.major, there.minor) == (device.major, device.minor));
             if !same {
@@ -35,16 +38,22 @@ pub(crate) fn make(root: &Root, device: &Device) -> Outcome {
     }
     if (device.uid, device.gid) != (0, 0) {
         let flags = k::AT_SYMLINK_NOFOLLOW;
-        call!(__NR_fchownat, parent.number(), text.as_ptr(), device.uid, device.gid, flags)
-            .doing(Class::Device, "change owner of", &device.path)?;
+        call!(__NR_fchownat, parent.number(), text.as_ptr(), device.uid, device.gid, flags).doing(
+            Class::Device,
+            "change owner of",
+            &device.path,
+        )?;
     }
     Ok(())
 }
 
 /// A user namespace may not make nodes: the host's is bound there, if it is the device that was asked for.
 fn bind(root: &Root, device: &Device) -> Outcome {
-    let host = sys::open_at(k::AT_FDCWD, &Text::new(&device.path), k::O_PATH, 0)
-        .doing(Class::Device, "open on the host", &device.path)?;
+    let host = sys::open_at(k::AT_FDCWD, &Text::new(&device.path), k::O_PATH, 0).doing(
+        Class::Device,
+        "open on the host",
+        &device.path,
+    )?;
     let there = sys::stat(&host).doing(Class::Device, "stat", &device.path)?;
     if there.kind() != device.mode & k::S_IFMT || (there.major, there.minor) != (device.major, device.minor) {
         let object = format!("{}: the host has another device there", device.path);

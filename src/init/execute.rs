@@ -86,7 +86,8 @@ fn find(name: &str, env: &[String]) -> Outcome<String> {
     let path = env.iter().rev().find_map(|pair| pair.strip_prefix("PATH=")).unwrap_or("");
     let mut denied = None;
     for directory in path.split(':') {
-        let candidate = if directory.is_empty() { format!("./{name}") } else { format!("{directory}/{name}") };
+        let candidate =
+            if directory.is_empty() { format!("./{name}") } else { format!("{directory}/{name}") };
         match executable(&candidate) {
             Ok(()) => return Ok(candidate),
             Err(ENOENT | ENOTDIR) => {}

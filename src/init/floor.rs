@@ -102,7 +102,9 @@ mod memory {
     #[unsafe(no_mangle)]
     unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
         // SAFETY: the caller vouches for n bytes at both ends; the direction flag is clear by the ABI.
-        unsafe { asm!("rep movsb", inout("rcx") n => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack)) };
+        unsafe {
+            asm!("rep movsb", inout("rcx") n => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack))
+        };
         to
     }
 
@@ -126,7 +128,9 @@ mod memory {
     #[unsafe(no_mangle)]
     unsafe extern "C" fn memset(to: *mut u8, byte: i32, n: usize) -> *mut u8 {
         // SAFETY: the caller vouches for n bytes.
-        unsafe { asm!("rep stosb", inout("rcx") n => _, inout("rdi") to => _, in("al") byte as u8, options(nostack)) };
+        unsafe {
+            asm!("rep stosb", inout("rcx") n => _, inout("rdi") to => _, in("al") byte as u8, options(nostack))
+        };
         to
     }
 }

@@ -49,7 +49,13 @@ pub(crate) fn bound(keep: u64) -> Outcome {
             Ok(_) => {}
             // A host that lacks the capability itself has nothing to drop.
             Err(EPERM) if sys::prctl(p::PR_CAPBSET_READ, capability, 0) == Ok(0) => {}
-            Err(errno) => return Err(errno).doing(Class::Capability, "drop from bounding set", &format!("{capability}")),
+            Err(errno) => {
+                return Err(errno).doing(
+                    Class::Capability,
+                    "drop from bounding set",
+                    &format!("{capability}"),
+                );
+            }
         }
     }
     Ok(())
@@ -77,8 +83,14 @@ pub(crate) fn set_capabilities(effective: u64, permitted: u64, inheritable: u64,
     let header: [u32; 2] = [VERSION_3, 0];
     let low = |set: u64| set as u32;
     let high = |set: u64| (set >> 32) as u32;
-    let data: [u32; 6] =
-        [low(effective), low(permitted), low(inheritable), high(effective), high(permitted), high(inheritable)];
+    let data: [u32; 6] = [
+        low(effective),
+        low(permitted),
+        low(inheritable),
+        high(effective),
+        high(permitted),
+        high(inheritable),
+    ];
     debug_assert!(size_of_val(&data) == 24);
     call!(__NR_capset, header.as_ptr(), data.as_ptr()).doing(Class::Capability, "apply", "capabilities")?;
     // KERNEL(4.3) knows the ambient set; an older one has nothing to clear.
@@ -107,7 +119,11 @@ pub(crate) fn working_directory(path: &str) -> Outcome {
         entered => drop(entered.doing(Class::WorkingDirectory, "chdir to cwd", path)?),
     }
     let mut buffer = [0_u8; 4096];
-    let n = call!(__NR_getcwd, buffer.as_mut_ptr(), buffer.len()).doing(Class::WorkingDirectory, "getcwd in", path)?;
+    let n = call!(__NR_getcwd, buffer.as_mut_ptr(), buffer.len()).doing(
+        Class::WorkingDirectory,
+        "getcwd in",
+        path,
+    )?;
     if n > 0 && buffer[0] == b'/' {
         return Ok(());
     }

@@ -34,7 +34,8 @@ use wire::{Class, Failure, InitPlan, Step, ToInit, ToRuntime};
 
 /// Called by `floor.rs` with the first argument: the number of the socket's descriptor.
 fn main(socket: Option<&CStr>) -> ! {
-    let Some(socket) = socket.and_then(|text| text.to_str().ok()).and_then(|text| text.parse::<usize>().ok()) else {
+    let Some(socket) = socket.and_then(|text| text.to_str().ok()).and_then(|text| text.parse::<usize>().ok())
+    else {
         // Executed by somebody else, /proc/self/exe of a container for one.
         sys::exit(1)
     };
@@ -85,7 +86,9 @@ impl State {
             Step::Conceal => identity::conceal(),
             Step::Unshare { flags } => namespace::unshare(*flags)?,
             Step::NewSession => namespace::new_session(),
-            Step::JoinSessionKeyring { name, permissions } => namespace::join_session_keyring(name, *permissions)?,
+            Step::JoinSessionKeyring { name, permissions } => {
+                namespace::join_session_keyring(name, *permissions)?
+            }
             Step::ResetAffinity => identity::reset_affinity(),
             Step::LoopbackUp => namespace::loopback_up()?,
             Step::Propagate { flags } => mount::propagate("/", *flags)?,
@@ -95,7 +98,9 @@ impl State {
             Step::Domainname { name } => namespace::domainname(name)?,
             Step::NoNewPrivileges => identity::no_new_privileges()?,
             Step::BoundingSet { keep } => identity::bound(*keep)?,
-            Step::User { uid, gid, groups, set_groups } => identity::become_user(*uid, *gid, groups, *set_groups)?,
+            Step::User { uid, gid, groups, set_groups } => {
+                identity::become_user(*uid, *gid, groups, *set_groups)?
+            }
             Step::Capabilities { effective, permitted, inheritable, ambient } => {
                 identity::set_capabilities(*effective, *permitted, *inheritable, *ambient)?;
             }
@@ -137,7 +142,12 @@ fn take_in_root(root: &Root, masks: &mut mount::Masks, step: &Step, channel: &Ch
 }
 
 fn no_root() -> Failure {
-    Failure { class: Class::Protocol, verb: "use".into(), object: "the root before it is open".into(), errno: 0 }
+    Failure {
+        class: Class::Protocol,
+        verb: "use".into(),
+        object: "the root before it is open".into(),
+        errno: 0,
+    }
 }
 
 /// exec: the mount namespace was joined, its root is ours.

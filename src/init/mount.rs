@@ -61,8 +61,15 @@ pub(crate) fn propagate(path: &str, flags: u64) -> Outcome {
 pub(crate) fn open_root(path: &str) -> Outcome<Root> {
     let name = Text::new(path);
     let tree = clone_tree(k::AT_FDCWD, &name, true).doing(Class::Rootfs, "bind root filesystem", path)?;
-    call!(__NR_move_mount, tree.number(), Text::new("").as_ptr(), k::AT_FDCWD, name.as_ptr(), k::MOVE_MOUNT_F_EMPTY_PATH)
-        .doing(Class::Rootfs, "mount root filesystem on", path)?;
+    call!(
+        __NR_move_mount,
+        tree.number(),
+        Text::new("").as_ptr(),
+        k::AT_FDCWD,
+        name.as_ptr(),
+        k::MOVE_MOUNT_F_EMPTY_PATH
+    )
+    .doing(Class::Rootfs, "mount root filesystem on", path)?;
     Ok(Root::new(tree))
 }
 
@@ -87,7 +94,14 @@ fn set_attributes(mount: &Fd, recursive: bool, set: u64, clear: u64, propagation
     let clear = if (set | clear) & atime == 0 { clear } else { clear | u64::from(k::MOUNT_ATTR__ATIME) };
     let change = k::mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 };
     let (empty, size) = (Text::new(""), size_of::<k::mount_attr>());
-    call!(__NR_mount_setattr, mount.number(), empty.as_ptr(), k::AT_EMPTY_PATH | tree, &raw const change, size)
+    call!(
+        __NR_mount_setattr,
+        mount.number(),
+        empty.as_ptr(),
+        k::AT_EMPTY_PATH | tree,
+        &raw const change,
+        size
+    )
 }
 
 /// Makes a filesystem and mounts it on its target.
@@ -135,7 +149,14 @@ fn make_filesystem(fs: &Filesystem, options: &[(String, Option<String>)]) -> sys
 fn configure(context: &Fd, key: &str, value: Option<&str>) -> sys::Result {
     let key = Text::new(key);
     match value.map(Text::new) {
-        None => call!(__NR_fsconfig, context.number(), k::fsconfig_command::FSCONFIG_SET_FLAG as u32, key.as_ptr(), 0, 0),
+        None => call!(
+            __NR_fsconfig,
+            context.number(),
+            k::fsconfig_command::FSCONFIG_SET_FLAG as u32,
+            key.as_ptr(),
+            0,
+            0
+        ),
         Some(value) => {
             let command = k::fsconfig_command::FSCONFIG_SET_STRING as u32;
             call!(__NR_fsconfig, context.number(), command, key.as_ptr(), value.as_ptr(), 0)
@@ -167,7 +188,11 @@ fn classic_filesystem(fs: &Filesystem, options: &[(String, Option<String>)], tar
 /// Binds a file or a tree of the host.
 pub(crate) fn bind(root: &Root, bind: &Bind) -> Outcome {
     let object = format!("{} on {}", bind.source, bind.target);
-    let tree = clone_tree(k::AT_FDCWD, &Text::new(&bind.source), bind.recursive).doing(Class::Mount, "bind", &object)?;
+    let tree = clone_tree(k::AT_FDCWD, &Text::new(&bind.source), bind.recursive).doing(
+        Class::Mount,
+        "bind",
+        &object,
+    )?;
     let source = sys::stat(&tree).doing(Class::Mount, "stat", &bind.source)?;
     let target = if source.is_directory() {
         root.make_directory(&bind.target).map(|(fd, _)| fd)
@@ -199,7 +224,13 @@ enum Changed {
 /// Changes attributes of a detached bind mount. In a user namespace some flags of the source are locked: those that the
 /// configuration does not name stay as they are.
 fn change(tree: &Fd, recursive: bool, wanted: &Attributes, object: &str) -> Outcome<Changed> {
-    let done = match set_attributes(tree, recursive, wanted.set, (wanted.clear | wanted.must_clear) & !wanted.set, 0) {
+    let done = match set_attributes(
+        tree,
+        recursive,
+        wanted.set,
+        (wanted.clear | wanted.must_clear) & !wanted.set,
+        0,
+    ) {
         Err(EPERM) => set_attributes(tree, recursive, wanted.set, wanted.must_clear & !wanted.set, 0),
         done => done,
     };
@@ -222,7 +253,11 @@ fn after_mount(root: &Root, target: &str, propagation: &[u64]) -> Outcome {
     }
     let mount = root.open(target, k::O_PATH).doing(Class::Mount, "open", target)?;
     for flags in propagation {
-        classic("", &proc_path(&mount), "", *flags, "").doing(Class::Mount, "change propagation of", target)?;
+        classic("", &proc_path(&mount), "", *flags, "").doing(
+            Class::Mount,
+            "change propagation of",
+            target,
+        )?;
     }
     Ok(())
 }

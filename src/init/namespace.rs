@@ -12,7 +12,11 @@ use crate::wire::{Class, ToRuntime};
 /// setns(2) into the namespaces of the process behind a pidfd, KERNEL(5.8).
 pub(crate) fn join(flags: u64, pidfd: i32) -> Outcome {
     let pidfd = Fd::own(pidfd as usize);
-    call!(__NR_setns, pidfd.number(), flags).doing(Class::Namespace, "join", "namespaces of the container")?;
+    call!(__NR_setns, pidfd.number(), flags).doing(
+        Class::Namespace,
+        "join",
+        "namespaces of the container",
+    )?;
     Ok(())
 }
 

@@ -53,7 +53,8 @@ impl Root {
         }
         let (parent, name) = self.parent_of(path)?;
         // O_EXCL and O_NOFOLLOW: what appears here meanwhile is not ours to open (CVE-2024-45310).
-        let made = sys::open_at(parent.number(), &Text::new(name), k::O_CREAT | k::O_EXCL | k::O_NOFOLLOW, 0o644);
+        let made =
+            sys::open_at(parent.number(), &Text::new(name), k::O_CREAT | k::O_EXCL | k::O_NOFOLLOW, 0o644);
         match made {
             Ok(_) | Err(EEXIST) => self.open(path, k::O_PATH),
             Err(errno) => Err(errno),

@@ -164,7 +164,12 @@ pub(crate) fn stat_at(dir: c_int, path: &Text, flags: u32) -> Result<Stat> {
     call!(__NR_statx, dir, path.as_ptr(), flags, k::STATX_BASIC_STATS, stat.as_mut_ptr())?;
     // SAFETY: zeroed is a valid statx, and the kernel filled it.
     let stat = unsafe { stat.assume_init() };
-    Ok(Stat { mode: u32::from(stat.stx_mode), uid: stat.stx_uid, major: stat.stx_rdev_major, minor: stat.stx_rdev_minor })
+    Ok(Stat {
+        mode: u32::from(stat.stx_mode),
+        uid: stat.stx_uid,
+        major: stat.stx_rdev_major,
+        minor: stat.stx_rdev_minor,
+    })
 }
 
 pub(crate) fn stat(fd: &Fd) -> Result<Stat> {
@@ -173,7 +178,11 @@ pub(crate) fn stat(fd: &Fd) -> Result<Stat> {
 
 /// openat2(2), tried again when the kernel could not be sure that no rename raced with it (EAGAIN).
 pub(crate) fn open_at2(dir: c_int, path: &Text, flags: u32, mode: u32, resolve: u32) -> Result<Fd> {
-    let how = k::open_how { flags: u64::from(flags | k::O_CLOEXEC), mode: u64::from(mode), resolve: u64::from(resolve) };
+    let how = k::open_how {
+        flags: u64::from(flags | k::O_CLOEXEC),
+        mode: u64::from(mode),
+        resolve: u64::from(resolve),
+    };
     let mut tries = 0;
     loop {
         match call!(__NR_openat2, dir, path.as_ptr(), &raw const how, size_of::<k::open_how>()) {

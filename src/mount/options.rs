@@ -42,15 +42,17 @@ enum Meaning {
     /// Both: a filesystem is read-only, or its mount is.
     ReadOnly,
     ReadWrite,
-    Bind { recursive: bool },
+    Bind {
+        recursive: bool,
+    },
     Propagation(u64),
     /// Known, and not done by this version.
     NotYet,
 }
 
 use Meaning::{
-    AccessTime, AccessTimeTree, Bind, Clear, ClearTree, NoSuperblock, NotYet, Nothing, Propagation, ReadOnly, ReadWrite,
-    Set, SetTree, Superblock,
+    AccessTime, AccessTimeTree, Bind, Clear, ClearTree, NoSuperblock, NotYet, Nothing, Propagation, ReadOnly,
+    ReadWrite, Set, SetTree, Superblock,
 };
 
 /// Sorted by what they do. A word that is not here goes to the filesystem.
@@ -148,7 +150,8 @@ impl Options {
                 options.filesystem_words(word);
                 continue;
             };
-            flags_named |= !matches!(meaning, Nothing | Bind { .. } | Propagation(_) | SetTree(_) | ClearTree(_));
+            flags_named |=
+                !matches!(meaning, Nothing | Bind { .. } | Propagation(_) | SetTree(_) | ClearTree(_));
             options.take(word, *meaning)?;
         }
         if options.bind.is_some() && flags_named {
@@ -233,7 +236,10 @@ mod tests {
     #[test]
     fn the_last_word_wins() {
         assert_eq!(parse(&["nosuid", "suid", "noexec"]).mount.set, NOEXEC);
-        assert_eq!(parse(&["ro", "rw"]), Options { mount: Attributes { set: 0, clear: 0, must_clear: RDONLY }, ..Options::default() });
+        assert_eq!(
+            parse(&["ro", "rw"]),
+            Options { mount: Attributes { set: 0, clear: 0, must_clear: RDONLY }, ..Options::default() }
+        );
         assert_eq!(parse(&["noatime", "strictatime"]).mount.set, STRICTATIME);
     }
 
@@ -247,7 +253,10 @@ mod tests {
     fn unknown_words_go_to_the_filesystem() {
         let data = parse(&["mode=755", "size=65536k,newinstance", "ro"]).data;
         let keys: Vec<_> = data.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
-        assert_eq!(keys, [("mode", Some("755")), ("size", Some("65536k")), ("newinstance", None), ("ro", None)]);
+        assert_eq!(
+            keys,
+            [("mode", Some("755")), ("size", Some("65536k")), ("newinstance", None), ("ro", None)]
+        );
     }
 
     #[test]

@@ -122,7 +122,11 @@ fn cgroup(target: &str, options: &Options, cgroups: &CgroupPlan, steps: &mut Vec
         if cgroups.private {
             steps.push(Step::Mount(Filesystem {
                 fstype: String::from("cgroup"),
-                source: String::from(if directory.controllers.starts_with("name=") { &name } else { "cgroup" }),
+                source: String::from(if directory.controllers.starts_with("name=") {
+                    &name
+                } else {
+                    "cgroup"
+                }),
                 target: target.clone(),
                 options: directory.controllers.split(',').map(key_and_value).collect(),
                 attributes: FLAGS | read_only,

@@ -32,7 +32,8 @@ pub(crate) struct IdMaps {
 impl NamespacePlan {
     pub(crate) fn new(linux: &Linux, host: &Host) -> Self {
         let mut plan = Self::default();
-        let user = linux.namespaces().iter().flatten().any(|namespace| namespace.typ() == LinuxNamespaceType::User);
+        let user =
+            linux.namespaces().iter().flatten().any(|namespace| namespace.typ() == LinuxNamespaceType::User);
         for namespace in linux.namespaces().iter().flatten() {
             let flag = namespace.typ() as u64;
             let later = namespace.typ() == LinuxNamespaceType::Cgroup
@@ -66,7 +67,8 @@ fn maps(linux: &Linux, host: &Host) -> IdMaps {
     let gids = linux.gid_mappings().as_deref().unwrap_or_default();
     let own = |mappings: &[LinuxIdMapping], id: u32| matches!(mappings, [only] if only.size() == 1 && only.host_id() == id);
     let privileged = host.euid == 0;
-    let by_helpers = !privileged && !(own(uids, host.euid) && own(gids, host.egid));
+    let only_own = own(uids, host.euid) && own(gids, host.egid);
+    let by_helpers = !privileged && !only_own;
     IdMaps { uid: lines(uids), gid: lines(gids), deny_setgroups: !privileged && !by_helpers, by_helpers }
 }
 

@@ -79,8 +79,10 @@ fn pretty(value: &Value, depth: usize) -> String {
     let indent = "  ".repeat(depth + 1);
     match value {
         Value::Object(map) if depth < 3 && !map.is_empty() => {
-            let entries: Vec<String> =
-                map.iter().map(|(key, value)| format!("{indent}{}: {}", json!(key), pretty(value, depth + 1))).collect();
+            let entries: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{indent}{}: {}", json!(key), pretty(value, depth + 1)))
+                .collect();
             format!("{{\n{}\n{}}}", entries.join(",\n"), "  ".repeat(depth))
         }
         Value::Array(list) if list.iter().any(Value::is_object) || list.len() > 8 => {
@@ -95,7 +97,8 @@ fn pretty(value: &Value, depth: usize) -> String {
 fn plans_are_the_golden_ones() {
     let hosts: BTreeMap<String, Host> =
         serde_json::from_slice(&fs::read(directory().join("hosts.json")).unwrap()).unwrap();
-    let mut names: Vec<PathBuf> = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut names: Vec<PathBuf> =
+        fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.retain(|path| path.extension().is_some_and(|e| e == "json") && !path.ends_with("hosts.json"));
     names.sort();
     let mut wrong = Vec::new();

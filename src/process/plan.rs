@@ -50,7 +50,9 @@ fn groups(configured: &[u32]) -> Vec<u32> {
 }
 
 fn sets(capabilities: Option<&LinuxCapabilities>) -> Result<Step> {
-    let set = |get: fn(&LinuxCapabilities) -> &Option<Capabilities>| mask(capabilities.and_then(|c| get(c).as_ref()));
+    let set = |get: fn(&LinuxCapabilities) -> &Option<Capabilities>| {
+        mask(capabilities.and_then(|c| get(c).as_ref()))
+    };
     Ok(Step::Capabilities {
         effective: set(LinuxCapabilities::effective)?,
         permitted: set(LinuxCapabilities::permitted)?,

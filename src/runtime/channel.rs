@@ -67,7 +67,11 @@ impl Channel {
     }
 
     /// The next message; a failure becomes the error it is, the end of the stream `None`.
-    pub(crate) fn expect(&self, deadline: &Deadline<'_>, doing: &str) -> Result<Option<(ToRuntime, Option<OwnedFd>)>> {
+    pub(crate) fn expect(
+        &self,
+        deadline: &Deadline<'_>,
+        doing: &str,
+    ) -> Result<Option<(ToRuntime, Option<OwnedFd>)>> {
         match self.receive(deadline, doing)? {
             Received::End => Ok(None),
             Received::Message(ToRuntime::Failed(failure), _) => Err(sentence(&failure)),

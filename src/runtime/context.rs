@@ -57,7 +57,13 @@ impl Context {
         if root == Path::new("/") {
             return Err(Error::new(Kind::InvalidArgument, "Option --root argument should not be set to /."));
         }
-        let inner = Inner { root, options, host: OnceLock::new(), init: OnceLock::new(), children: Mutex::new(Vec::new()) };
+        let inner = Inner {
+            root,
+            options,
+            host: OnceLock::new(),
+            init: OnceLock::new(),
+            children: Mutex::new(Vec::new()),
+        };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -99,12 +105,10 @@ impl Context {
         let program = match &self.0.options.init_path {
             None => memfd::sealed_program(INIT)
                 .map_err(|errno| Error::os(Kind::System, "copy init program into a memfd", errno as i32))?,
-            Some(path) => std::fs::File::open(path)
-                .map(OwnedFd::from)
-                .map_err(|error| {
-                    let doing = format!("open init program {}", path.display());
-                    Error::os(Kind::System, doing, crate::sys::errno_of(&error))
-                })?,
+            Some(path) => std::fs::File::open(path).map(OwnedFd::from).map_err(|error| {
+                let doing = format!("open init program {}", path.display());
+                Error::os(Kind::System, doing, crate::sys::errno_of(&error))
+            })?,
         };
         Ok(self.0.init.get_or_init(|| program).as_fd())
     }
@@ -163,7 +167,10 @@ pub struct Container {
 
 impl fmt::Debug for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Container").field("id", &self.id).field("context", &self.context).finish_non_exhaustive()
+        f.debug_struct("Container")
+            .field("id", &self.id)
+            .field("context", &self.context)
+            .finish_non_exhaustive()
     }
 }
 
@@ -184,7 +191,8 @@ impl Container {
             return Ok(process.clone());
         }
         let (_, state) = self.load()?;
-        let ours = self.context.adopted(&self.id).into_iter().find(|child| child.pid() == state.init_process_pid);
+        let ours =
+            self.context.adopted(&self.id).into_iter().find(|child| child.pid() == state.init_process_pid);
         if let Some(process) = ours {
             return Ok(init.insert(process).clone());
         }

@@ -81,7 +81,8 @@ impl Context {
         let mut undo = Undo { context: self, directory, cgroups: Vec::new(), pid_file: None, armed: true };
         undo.directory.keep_config(&config)?;
         let state = journal(self, &spec, &plan, &request);
-        let making = Making { context: self, plan: &plan, deadline: &deadline, options: &options, request: &request };
+        let making =
+            Making { context: self, plan: &plan, deadline: &deadline, options: &options, request: &request };
         let process = making.run(state, streams, &mut undo)?;
         undo.armed = false;
         self.adopt(id, &process);
@@ -222,7 +223,9 @@ fn bundle(options: &CreateOptions<'_>) -> Result<PathBuf> {
     let bundle = match (&options.bundle, &options.config) {
         (Some(bundle), _) => bundle.as_path(),
         (None, Some(_)) => Path::new("."),
-        (None, None) => return Err(Error::new(Kind::InvalidArgument, "neither a bundle nor a configuration is given")),
+        (None, None) => {
+            return Err(Error::new(Kind::InvalidArgument, "neither a bundle nor a configuration is given"));
+        }
     };
     bundle.canonicalize().map_err(|error| {
         Error::os(Kind::InvalidArgument, format!("open bundle {}", bundle.display()), errno_of(&error))
@@ -250,7 +253,11 @@ fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
         return Err(Error::new(Kind::Rootfs, "invalid rootfs: not an absolute path, or a symlink"));
     }
     if !there.is_dir() {
-        return Err(Error::os(Kind::Rootfs, format!("open root filesystem {}", path.display()), libc::ENOTDIR));
+        return Err(Error::os(
+            Kind::Rootfs,
+            format!("open root filesystem {}", path.display()),
+            libc::ENOTDIR,
+        ));
     }
     path.canonicalize().map_err(error)
 }
@@ -295,5 +302,8 @@ fn namespace_paths(pid: i32) -> BTreeMap<String, PathBuf> {
         ("NEWUSER", "user"),
         ("NEWUTS", "uts"),
     ];
-    NAMES.iter().map(|(key, file)| ((*key).to_owned(), PathBuf::from(format!("/proc/{pid}/ns/{file}")))).collect()
+    NAMES
+        .iter()
+        .map(|(key, file)| ((*key).to_owned(), PathBuf::from(format!("/proc/{pid}/ns/{file}"))))
+        .collect()
 }

@@ -57,14 +57,18 @@ impl Context {
             Status::Created => self.end(&state, call)?,
             _ if force => self.end(&state, call)?,
             Status::Creating => return Err(directory::not_found()),
-            other => return Err(Error::new(Kind::Running, wording::delete_not_stopped(id, &other.to_string()))),
+            other => {
+                return Err(Error::new(Kind::Running, wording::delete_not_stopped(id, &other.to_string())));
+            }
         }
         if !state.owns_pid_namespace() {
             // Without a pid namespace the others outlive the first.
             end_members(&state, call)?;
         }
         // Those that were started here and nobody waited for: no zombie stays behind.
-        self.adopted(id).iter().for_each(|child| drop(child.has_ended()));
+        for child in self.adopted(id) {
+            let _ = child.has_ended();
+        }
         cgroup::apply::remove(&state.cgroups())?;
         directory.remove()?;
         self.disown(id);

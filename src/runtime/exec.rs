@@ -38,7 +38,9 @@ impl Container {
             Status::Created | Status::Running => {}
             Status::Paused if options.ignore_paused => {}
             Status::Paused => return Err(Error::new(Kind::Paused, wording::EXEC_PAUSED)),
-            Status::Stopped | Status::Creating => return Err(Error::new(Kind::NotRunning, wording::EXEC_STOPPED)),
+            Status::Stopped | Status::Creating => {
+                return Err(Error::new(Kind::NotRunning, wording::EXEC_STOPPED));
+            }
         }
         let init = self.init_process()?;
         let mut streams = Streams::open(&mut options.io, process.terminal() == Some(true))?;
@@ -100,7 +102,8 @@ fn inherit(process: &mut OciProcess, container: &Spec) {
 fn sub_cgroups(own: &[(String, PathBuf)], wanted: &[String]) -> Result<Vec<(String, PathBuf)>> {
     let mut paths = own.to_vec();
     for entry in wanted {
-        let (controllers, path) = entry.split_once(':').map_or((None, entry.as_str()), |(c, path)| (Some(c), path));
+        let (controllers, path) =
+            entry.split_once(':').map_or((None, entry.as_str()), |(c, path)| (Some(c), path));
         let below = Path::new(path.trim_start_matches('/'));
         if below.components().any(|component| component == Component::ParentDir) {
             return Err(Error::new(Kind::InvalidArgument, format!("bad sub cgroup path: {path}")));
@@ -125,19 +128,26 @@ mod tests {
     use super::*;
 
     fn own() -> Vec<(String, PathBuf)> {
-        [("memory", "/m/web"), ("pids", "/p/web")].map(|(name, path)| (name.to_owned(), PathBuf::from(path))).to_vec()
+        [("memory", "/m/web"), ("pids", "/p/web")]
+            .map(|(name, path)| (name.to_owned(), PathBuf::from(path)))
+            .to_vec()
     }
 
     #[test]
     fn a_sub_cgroup_stays_below_the_containers_own() {
         let refused = sub_cgroups(&own(), &["/../other".into()]).unwrap_err();
         assert!(refused.to_string().contains("bad sub cgroup path"));
-        assert!(sub_cgroups(&own(), &["cpu:/a".into()]).unwrap_err().to_string().contains("unknown controller"));
+        assert!(
+            sub_cgroups(&own(), &["cpu:/a".into()]).unwrap_err().to_string().contains("unknown controller")
+        );
     }
 
     #[test]
     fn controllers_choose_which_directory_moves() {
         let paths = sub_cgroups(&own(), &["memory:/a".into()]).unwrap();
-        assert_eq!(paths, [("memory".to_owned(), PathBuf::from("/m/web/a")), ("pids".to_owned(), "/p/web".into())]);
+        assert_eq!(
+            paths,
+            [("memory".to_owned(), PathBuf::from("/m/web/a")), ("pids".to_owned(), "/p/web".into())]
+        );
     }
 }

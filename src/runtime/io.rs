@@ -97,16 +97,16 @@ impl Streams {
 
 /// Sends a descriptor to whoever listens at `path`, with `payload` beside it.
 pub(super) fn send_to_socket(path: &Path, fd: BorrowedFd<'_>, payload: &str, what: &str) -> Result<()> {
-    let error = |errno: Errno| {
-        Error::os(Kind::Console, format!("send {what} to {}", path.display()), errno as i32)
-    };
+    let error =
+        |errno: Errno| Error::os(Kind::Console, format!("send {what} to {}", path.display()), errno as i32);
     let peer = socket::connect_to(path).map_err(error)?;
     socket::send(peer.as_fd(), payload.as_bytes(), Some(fd)).map_err(error)
 }
 
 /// Writes a pid as a whole or not at all: digits, no newline, since readers take the file as a number.
 pub(super) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
-    let error = |errno: Errno| Error::os(Kind::System, format!("write pid file {}", path.display()), errno as i32);
+    let error =
+        |errno: Errno| Error::os(Kind::System, format!("write pid file {}", path.display()), errno as i32);
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| error(Errno::EINVAL))?;
     let directory = file::open_directory(parent).map_err(error)?;

@@ -45,7 +45,9 @@ pub(super) fn signal_members(state: &StateFile, signal: i32) -> Result<bool> {
             Ok(()) => any = true,
             // Gone between the list and the signal.
             Err(Errno::ESRCH) => {}
-            Err(errno) => return Err(Error::os(Kind::Permission, format!("signal process {pid}"), errno as i32)),
+            Err(errno) => {
+                return Err(Error::os(Kind::Permission, format!("signal process {pid}"), errno as i32));
+            }
         }
     }
     Ok(any)

@@ -48,7 +48,12 @@ impl Exit {
 }
 
 impl Process {
-    pub(super) fn new(pid: i32, pidfd: OwnedFd, console: Option<OwnedFd>, pipes: [Option<OwnedFd>; 3]) -> Self {
+    pub(super) fn new(
+        pid: i32,
+        pidfd: OwnedFd,
+        console: Option<OwnedFd>,
+        pipes: [Option<OwnedFd>; 3],
+    ) -> Self {
         Self(Arc::new(Inner { pid, pidfd, console, pipes: Mutex::new(pipes), exit: Mutex::new(None) }))
     }
 
@@ -61,7 +66,9 @@ impl Process {
         };
         // Asked after the pidfd was opened: from here on the number cannot be somebody else's.
         match sys::process::stat(pid) {
-            Some(stat) if stat.start_time == start_time => Ok(Self::new(pid, pidfd, None, Default::default())),
+            Some(stat) if stat.start_time == start_time => {
+                Ok(Self::new(pid, pidfd, None, Default::default()))
+            }
             _ => Err(not_running()),
         }
     }
@@ -152,7 +159,8 @@ impl Process {
     /// # Errors
     /// [`Kind::Console`] if it has none here.
     pub fn resize(&self, window: WindowSize) -> Result<()> {
-        let console = self.console().ok_or_else(|| Error::new(Kind::Console, "the process has no terminal here"))?;
+        let console =
+            self.console().ok_or_else(|| Error::new(Kind::Console, "the process has no terminal here"))?;
         tty::set_size(console, window.rows, window.cols)
             .map_err(|errno| Error::os(Kind::Console, "resize terminal", errno as i32))
     }

@@ -61,12 +61,19 @@ pub(super) struct Released {
 
 impl Spawned {
     /// Clones and executes the init program. `streams` gets the program's socket as its last descriptor.
-    pub(super) fn new(birth: &Birth<'_>, plan: &InitPlan, mut streams: Streams, socket_number: i32) -> Result<Self> {
-        let encoded = wire::encode(plan).ok_or_else(|| Error::new(Kind::Internal, "the plan is too long to send"))?;
+    pub(super) fn new(
+        birth: &Birth<'_>,
+        plan: &InitPlan,
+        mut streams: Streams,
+        socket_number: i32,
+    ) -> Result<Self> {
+        let encoded =
+            wire::encode(plan).ok_or_else(|| Error::new(Kind::Internal, "the plan is too long to send"))?;
         let (ours, theirs) =
             socket::pair().map_err(|errno| Error::os(Kind::System, "make socket pair", errno as i32))?;
         let channel = Channel::new(ours);
-        let (early, late) = encoded.split_at(if encoded.len() <= SURELY_BUFFERED { encoded.len() } else { 0 });
+        let (early, late) =
+            encoded.split_at(if encoded.len() <= SURELY_BUFFERED { encoded.len() } else { 0 });
         channel.send_encoded(early);
         streams.add(theirs.as_fd(), socket_number);
         let child = start(birth, &streams, socket_number)?;
@@ -96,7 +103,9 @@ impl Spawned {
                 Some((ToRuntime::Ready, _)) => return Ok(Ready(self.0)),
                 Some((ToRuntime::Console { name }, Some(master))) => self.0.console = Some((master, name)),
                 Some((ToRuntime::Moved, Some(pidfd))) => self.0.moved(pidfd)?,
-                Some(_) => return Err(Error::new(Kind::Internal, "unexpected message from the init program")),
+                Some(_) => {
+                    return Err(Error::new(Kind::Internal, "unexpected message from the init program"));
+                }
             }
         }
     }
@@ -118,7 +127,9 @@ impl Ready {
 
     /// From here on the process is the container's: nothing kills it but what is asked for.
     pub(super) fn release(mut self) -> Result<Released> {
-        let (Some(child), Some(channel)) = (self.0.child.take(), self.0.channel.take()) else { return Err(gone()) };
+        let (Some(child), Some(channel)) = (self.0.child.take(), self.0.channel.take()) else {
+            return Err(gone());
+        };
         channel.send(ToInit::Go);
         Ok(Released { pid: child.pid, pidfd: child.pidfd, channel })
     }
@@ -159,7 +170,10 @@ impl Drop for Guard {
 
 /// How a process ended whose socket has closed, if that can be known.
 fn ended(pidfd: &OwnedFd) -> Option<String> {
-    let _ = crate::sys::poll::readable(&[pidfd.as_fd()], Some(std::time::Instant::now() + std::time::Duration::from_secs(1)));
+    let _ = crate::sys::poll::readable(
+        &[pidfd.as_fd()],
+        Some(std::time::Instant::now() + std::time::Duration::from_secs(1)),
+    );
     let ended = match pidfd::try_wait(pidfd.as_fd()) {
         Ok(ended) => ended,
         Err(_) => pidfd::exit_of_reaped(pidfd.as_fd()),
@@ -186,7 +200,8 @@ fn start(birth: &Birth<'_>, streams: &Streams, socket_number: i32) -> Result<Chi
     };
     let mut started = clone::spawn(&wanted);
     if birth.rootless
-        && let Err(clone::Failure { stage: Stage::OomScoreAdj, errno: Errno::EACCES | Errno::EPERM }) = started
+        && let Err(clone::Failure { stage: Stage::OomScoreAdj, errno: Errno::EACCES | Errno::EPERM }) =
+            started
     {
         wanted.oom_score_adj = None;
         started = clone::spawn(&wanted);

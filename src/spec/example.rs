@@ -49,8 +49,10 @@ fn rootless_mount(mount: &mut Value) {
 
 fn indented(value: &Value) -> String {
     let mut bytes = Vec::new();
-    let mut writer =
-        serde_json::Serializer::with_formatter(&mut bytes, serde_json::ser::PrettyFormatter::with_indent(b"\t"));
+    let mut writer = serde_json::Serializer::with_formatter(
+        &mut bytes,
+        serde_json::ser::PrettyFormatter::with_indent(b"\t"),
+    );
     // Writing to memory cannot fail, and JSON is UTF-8.
     let _ = serde::Serialize::serialize(value, &mut writer);
     String::from_utf8(bytes).unwrap_or_default()
@@ -74,7 +76,9 @@ mod tests {
     #[test]
     fn rootless_needs_no_network_and_no_unmapped_group() {
         let config = default_config(Some((7, 8)));
-        assert!(!config.contains("\"network\"") && !config.contains("gid=5") && !config.contains("resources"));
+        assert!(
+            !config.contains("\"network\"") && !config.contains("gid=5") && !config.contains("resources")
+        );
         assert!(config.contains("\"hostID\": 7") && config.contains("\"hostID\": 8"));
     }
 }

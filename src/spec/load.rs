@@ -55,7 +55,11 @@ mod tests {
     #[test]
     fn a_uid_beyond_32_bits_is_no_uid() {
         let config = r#"{"ociVersion":"1.0.2","process":{"user":{"uid":4294967296,"gid":0},"cwd":"/"}}"#;
-        assert!(refused(config).starts_with("load config.json: process.user.uid: invalid value"), "{}", refused(config));
+        assert!(
+            refused(config).starts_with("load config.json: process.user.uid: invalid value"),
+            "{}",
+            refused(config)
+        );
     }
 
     #[test]
@@ -69,6 +73,8 @@ mod tests {
 
     #[test]
     fn keys_are_not_given_twice() {
-        assert!(refused(r#"{"ociVersion":"1.0.2","hostname":"a","hostname":"b"}"#).contains("duplicate field"));
+        assert!(
+            refused(r#"{"ociVersion":"1.0.2","hostname":"a","hostname":"b"}"#).contains("duplicate field")
+        );
     }
 }

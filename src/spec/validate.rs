@@ -48,7 +48,10 @@ fn oci_version(spec: &Spec) -> Result<()> {
         return Err(invalid(format!("ociVersion: not a semantic version: {version:?}")));
     }
     if !version.starts_with("1.") {
-        return Err(Error::new(Kind::Unsupported, format!("ociVersion: major version of {version} is not supported")));
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("ociVersion: major version of {version} is not supported"),
+        ));
     }
     Ok(())
 }
@@ -239,7 +242,8 @@ fn not_yet(spec: &Spec, linux: &Linux) -> Result<()> {
     let hooks = spec.hooks().as_ref().is_some_and(|hooks| {
         #[allow(deprecated, reason = "prestart is deprecated by the specification, and still used")]
         let prestart = hooks.prestart();
-        let others = [hooks.create_runtime(), hooks.create_container(), hooks.start_container(), hooks.poststart()];
+        let others =
+            [hooks.create_runtime(), hooks.create_container(), hooks.start_container(), hooks.poststart()];
         let given = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
         given(prestart) || others.into_iter().any(given) || given(hooks.poststop())
     });
@@ -291,7 +295,9 @@ mod tests {
     #[test]
     fn rules_of_the_process_object() {
         use Kind::InvalidSpec;
-        refused(InvalidSpec, "process property must not be empty", |c| drop(c.as_object_mut().unwrap().remove("process")));
+        refused(InvalidSpec, "process property must not be empty", |c| {
+            drop(c.as_object_mut().unwrap().remove("process"))
+        });
         refused(InvalidSpec, "Cwd must be an absolute path", |c| c["process"]["cwd"] = json!("tmp"));
         refused(InvalidSpec, "args must not be empty", |c| c["process"]["args"] = json!([]));
         refused(InvalidSpec, "env[0]", |c| c["process"]["env"] = json!(["NAME"]));
@@ -329,7 +335,9 @@ mod tests {
         refused(Kind::Unsupported, "linux.seccomp", |c| {
             c["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW"});
         });
-        refused(Kind::Unsupported, "linux.sysctl", |c| c["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"}));
+        refused(Kind::Unsupported, "linux.sysctl", |c| {
+            c["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"})
+        });
         refused(Kind::Unsupported, "hooks", |c| c["hooks"] = json!({"poststop": [{"path": "/bin/true"}]}));
     }
 }

@@ -35,7 +35,9 @@ impl Directory {
         let path = root.join(id);
         let made = DirBuilder::new().mode(0o711).create(&path);
         made.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Error::new(Kind::Exists, wording::EXISTS).detailed("path", text(&path)),
+            io::ErrorKind::AlreadyExists => {
+                Error::new(Kind::Exists, wording::EXISTS).detailed("path", text(&path))
+            }
             _ => system("make state directory", &path, &error),
         })?;
         let fd = match file::open_directory(&path) {
@@ -72,7 +74,11 @@ impl Directory {
                     return Err(Error::new(Kind::Busy, message));
                 }
                 Err(errno) => {
-                    return Err(Error::os(Kind::System, format!("lock {}", self.path.display()), errno as i32));
+                    return Err(Error::os(
+                        Kind::System,
+                        format!("lock {}", self.path.display()),
+                        errno as i32,
+                    ));
                 }
             }
         }
@@ -86,7 +92,8 @@ impl Directory {
     pub(crate) fn load(&self) -> Result<Option<StateFile>> {
         let Some(bytes) = self.read(STATE)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            Error::new(Kind::StateCorrupt, error.to_string()).during(format!("load {}", self.path.join(STATE).display()))
+            Error::new(Kind::StateCorrupt, error.to_string())
+                .during(format!("load {}", self.path.join(STATE).display()))
         })
     }
 
@@ -107,9 +114,16 @@ impl Directory {
         self.read(CONFIG)?.ok_or_else(not_found)
     }
 
-    fn write(&self, name: &str, bytes: &[u8], how: fn(BorrowedFd<'_>, &str, &[u8], u32) -> Result<(), Errno>) -> Result<()> {
+    fn write(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        how: fn(BorrowedFd<'_>, &str, &[u8], u32) -> Result<(), Errno>,
+    ) -> Result<()> {
         let written = how(self.fd(), name, bytes, 0o600);
-        written.map_err(|errno| Error::os(Kind::System, format!("write {}", self.path.join(name).display()), errno as i32))
+        written.map_err(|errno| {
+            Error::os(Kind::System, format!("write {}", self.path.join(name).display()), errno as i32)
+        })
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {

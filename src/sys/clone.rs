@@ -61,15 +61,13 @@ pub(crate) struct Failure {
 }
 
 /// Everything the child reads and the one thing it writes, laid out before the clone.
-struct Layout {
+struct Layout<'a> {
     program: c_int,
     argv: *const *const c_char,
     envp: *const *const c_char,
-    tasks: *const c_int,
-    n_tasks: usize,
+    tasks: &'a [c_int],
     /// Triples: source, target, room for the copy that no target can hit.
-    descriptors: *mut [c_int; 3],
-    n_descriptors: usize,
+    descriptors: &'a mut [[c_int; 3]],
     above: c_int,
     descriptor_limit: c_int,
     keep_capabilities: bool,
@@ -104,19 +102,19 @@ struct CloneArguments {
 
 /// Starts the process; returns once it executes its program, or never will.
 pub(crate) fn spawn(wanted: &Spawn<'_>) -> std::result::Result<Child, Failure> {
-    let argv: Vec<*const c_char> = wanted.arguments.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
+    let argv: Vec<*const c_char> =
+        wanted.arguments.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
     let envp: [*const c_char; 1] = [ptr::null()];
     let tasks: Vec<c_int> = wanted.tasks.iter().map(AsRawFd::as_raw_fd).collect();
-    let mut descriptors: Vec<[c_int; 3]> = wanted.descriptors.iter().map(|(from, to)| [*from, *to, -1]).collect();
+    let mut descriptors: Vec<[c_int; 3]> =
+        wanted.descriptors.iter().map(|(from, to)| [*from, *to, -1]).collect();
     let above = wanted.descriptors.iter().map(|(_, to)| *to).max().unwrap_or(2) + 1;
     let mut layout = Layout {
         program: wanted.program.as_raw_fd(),
         argv: argv.as_ptr(),
         envp: envp.as_ptr(),
-        tasks: tasks.as_ptr(),
-        n_tasks: tasks.len(),
-        descriptors: descriptors.as_mut_ptr(),
-        n_descriptors: descriptors.len(),
+        tasks: &tasks,
+        descriptors: &mut descriptors,
         above,
         descriptor_limit: descriptor_limit(),
         keep_capabilities: wanted.keep_capabilities,
@@ -144,7 +142,7 @@ pub(crate) fn spawn(wanted: &Spawn<'_>) -> std::result::Result<Child, Failure> {
 
 /// clone3, or clone where an outer filter knows no clone3; all signals blocked meanwhile, so that no handler of the host
 /// runs in the child.
-fn clone(layout: &mut Layout, wanted: &Spawn<'_>) -> Result<(i32, c_int)> {
+fn clone(layout: &mut Layout<'_>, wanted: &Spawn<'_>) -> Result<(i32, c_int)> {
     let mut stack: Vec<u128> = Vec::with_capacity(STACK / size_of::<u128>());
     let mut pidfd: c_int = -1;
     let mut arguments = CloneArguments {
@@ -163,8 +161,10 @@ fn clone(layout: &mut Layout, wanted: &Spawn<'_>) -> Result<(i32, c_int)> {
     }
     let blocked = AllSignalsBlocked::new();
     let mut result = clone3(&arguments, layout);
-    if let (Err(Errno::ENOSYS | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EBUSY | Errno::EPERM), Some(cgroup)) =
-        (result, wanted.cgroup)
+    if let (
+        Err(Errno::ENOSYS | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EBUSY | Errno::EPERM),
+        Some(cgroup),
+    ) = (result, wanted.cgroup)
     {
         // Born here and moved there: an old kernel, a filter, a threaded cgroup.
         layout.cgroup = cgroup.as_raw_fd();
@@ -189,7 +189,13 @@ impl AllSignalsBlocked {
         let (all, mut before) = (u64::MAX, 0_u64);
         // SAFETY: rt_sigprocmask(2) reads and writes the 8 bytes that it is told of.
         unsafe {
-            libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, 8_usize);
+            libc::syscall(
+                libc::SYS_rt_sigprocmask,
+                libc::SIG_SETMASK,
+                &raw const all,
+                &raw mut before,
+                8_usize,
+            );
         }
         Self(before)
     }
@@ -199,13 +205,19 @@ impl Drop for AllSignalsBlocked {
     fn drop(&mut self) {
         // SAFETY: as above; the old mask is put back.
         unsafe {
-            libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const self.0, ptr::null_mut::<u64>(), 8_usize);
+            libc::syscall(
+                libc::SYS_rt_sigprocmask,
+                libc::SIG_SETMASK,
+                &raw const self.0,
+                ptr::null_mut::<u64>(),
+                8_usize,
+            );
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-fn clone3(arguments: &CloneArguments, layout: &mut Layout) -> Result<i32> {
+fn clone3(arguments: &CloneArguments, layout: &mut Layout<'_>) -> Result<i32> {
     let result: isize;
     // SAFETY: the child begins on the stack in `arguments`, 16-byte aligned, and calls `child` with the layout, which
     // does not return. The parent sleeps until then (CLONE_VFORK) and finds its own stack and registers untouched but
@@ -233,7 +245,7 @@ fn clone3(arguments: &CloneArguments, layout: &mut Layout) -> Result<i32> {
 }
 
 #[cfg(target_arch = "aarch64")]
-fn clone3(arguments: &CloneArguments, layout: &mut Layout) -> Result<i32> {
+fn clone3(arguments: &CloneArguments, layout: &mut Layout<'_>) -> Result<i32> {
     let result: isize;
     // SAFETY: as on x86_64; svc changes x0 only.
     unsafe {
@@ -256,7 +268,7 @@ fn clone3(arguments: &CloneArguments, layout: &mut Layout) -> Result<i32> {
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn clone3(_arguments: &CloneArguments, _layout: &mut Layout) -> Result<i32> {
+fn clone3(_arguments: &CloneArguments, _layout: &mut Layout<'_>) -> Result<i32> {
     Err(Errno::ENOSYS)
 }
 
@@ -266,14 +278,20 @@ fn answer(result: isize) -> Result<i32> {
 }
 
 /// clone(2) of the C library: CLONE_PIDFD comes through the parent_tid pointer.
-fn legacy_clone(flags: c_int, stack_top: usize, layout: &mut Layout, pidfd: &mut c_int) -> Result<i32> {
+fn legacy_clone(flags: c_int, stack_top: usize, layout: &mut Layout<'_>, pidfd: &mut c_int) -> Result<i32> {
     extern "C" fn entry(layout: *mut c_void) -> c_int {
         // SAFETY: `layout` is what is passed below; `child` does not return.
         unsafe { child(layout.cast()) }
     }
     // SAFETY: the stack is ours and large enough, `entry` ends by execution or _exit, and the parent sleeps until then.
     let pid = unsafe {
-        libc::clone(entry, stack_top as *mut c_void, flags, ptr::from_mut(layout).cast(), ptr::from_mut(pidfd))
+        libc::clone(
+            entry,
+            stack_top as *mut c_void,
+            flags,
+            ptr::from_mut(layout).cast(),
+            ptr::from_mut(pidfd),
+        )
     };
     Errno::result(pid)
 }
@@ -283,7 +301,7 @@ fn legacy_clone(flags: c_int, stack_top: usize, layout: &mut Layout, pidfd: &mut
 /// # Safety
 /// Runs between a vfork-style clone and execve: system calls only, on memory that `layout` points to, which the parent
 /// keeps alive and does not touch. libc::syscall writes errno, which belongs to the sleeping thread.
-unsafe extern "C" fn child(layout: *mut Layout) -> ! {
+unsafe extern "C" fn child(layout: *mut Layout<'_>) -> ! {
     // SAFETY: the parent passed a live layout and sleeps.
     let layout = unsafe { &mut *layout };
     let (stage, index) = match prepare(layout) {
@@ -291,13 +309,22 @@ unsafe extern "C" fn child(layout: *mut Layout) -> ! {
         Ok(()) => {
             // SAFETY: argv and envp are NULL-terminated arrays of NUL-terminated strings.
             unsafe {
-                libc::syscall(libc::SYS_execveat, layout.program, c"".as_ptr(), layout.argv, layout.envp, libc::AT_EMPTY_PATH);
+                libc::syscall(
+                    libc::SYS_execveat,
+                    layout.program,
+                    c"".as_ptr(),
+                    layout.argv,
+                    layout.envp,
+                    libc::AT_EMPTY_PATH,
+                );
             }
             (4, 0)
         }
     };
     // SAFETY: errno of the sleeping thread, written by the call that failed just now.
-    layout.failed_errno = unsafe { *libc::__errno_location() };
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: the C library's own, valid for the life of the thread.
+    layout.failed_errno = unsafe { *errno };
     layout.failed_index = index;
     layout.failed_stage = stage;
     loop {
@@ -314,15 +341,13 @@ fn raw(number: c_long, a: usize, b: usize, c: usize, d: usize) -> std::result::R
 }
 
 /// Cgroups, the OOM score, descriptors, capabilities. On failure: the stage and which.
-fn prepare(layout: &mut Layout) -> std::result::Result<(), (i32, usize)> {
-    for index in 0..layout.n_tasks {
-        // SAFETY: index is below the length that came with the pointer.
-        let file = unsafe { *layout.tasks.add(index) };
-        raw(libc::SYS_write, file as usize, c"0".as_ptr() as usize, 1, 0).map_err(|()| (1, index))?;
+fn prepare(layout: &mut Layout<'_>) -> std::result::Result<(), (i32, usize)> {
+    for (index, file) in layout.tasks.iter().enumerate() {
+        raw(libc::SYS_write, *file as usize, c"0".as_ptr() as usize, 1, 0).map_err(|()| (1, index))?;
     }
     if layout.cgroup >= 0 {
-        let procs = open_at(layout.cgroup, c"cgroup.procs").map_err(|()| (1, layout.n_tasks))?;
-        raw(libc::SYS_write, procs, c"0".as_ptr() as usize, 1, 0).map_err(|()| (1, layout.n_tasks))?;
+        let procs = open_at(layout.cgroup, c"cgroup.procs").map_err(|()| (1, layout.tasks.len()))?;
+        raw(libc::SYS_write, procs, c"0".as_ptr() as usize, 1, 0).map_err(|()| (1, layout.tasks.len()))?;
     }
     if !layout.oom_score_adj.is_null() {
         let file = open_at(libc::AT_FDCWD, c"/proc/self/oom_score_adj").map_err(|()| (2, 0))?;
@@ -338,28 +363,31 @@ fn prepare(layout: &mut Layout) -> std::result::Result<(), (i32, usize)> {
 }
 
 fn open_at(directory: c_int, path: &CStr) -> std::result::Result<usize, ()> {
-    raw(libc::SYS_openat, directory as usize, path.as_ptr() as usize, (libc::O_WRONLY | libc::O_CLOEXEC) as usize, 0)
+    raw(
+        libc::SYS_openat,
+        directory as usize,
+        path.as_ptr() as usize,
+        (libc::O_WRONLY | libc::O_CLOEXEC) as usize,
+        0,
+    )
 }
 
 /// Everything close-on-exec; then the wanted ones, first out of each other's way, then to their numbers.
-fn place_descriptors(layout: &mut Layout) -> std::result::Result<(), ()> {
+fn place_descriptors(layout: &mut Layout<'_>) -> std::result::Result<(), ()> {
     const CLOSE_RANGE_CLOEXEC: usize = 4;
     if raw(libc::SYS_close_range, 0, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0).is_err() {
         // KERNEL(5.11), or a filter: one by one. A number that is not open answers EBADF, which is as well.
         for number in 0..layout.descriptor_limit {
-            let _ = raw(libc::SYS_fcntl, number as usize, libc::F_SETFD as usize, libc::FD_CLOEXEC as usize, 0);
+            let _ =
+                raw(libc::SYS_fcntl, number as usize, libc::F_SETFD as usize, libc::FD_CLOEXEC as usize, 0);
         }
     }
     let (duplicate, above) = (libc::F_DUPFD_CLOEXEC as usize, layout.above as usize);
     layout.program = raw(libc::SYS_fcntl, layout.program as usize, duplicate, above, 0)? as c_int;
-    for index in 0..layout.n_descriptors {
-        // SAFETY: index is below the length that came with the pointer; the parent sleeps.
-        let entry = unsafe { &mut *layout.descriptors.add(index) };
+    for entry in layout.descriptors.iter_mut() {
         entry[2] = raw(libc::SYS_fcntl, entry[0] as usize, duplicate, above, 0)? as c_int;
     }
-    for index in 0..layout.n_descriptors {
-        // SAFETY: as above.
-        let entry = unsafe { &*layout.descriptors.add(index) };
+    for entry in layout.descriptors.iter() {
         raw(libc::SYS_dup3, entry[2] as usize, entry[1] as usize, 0, 0)?;
     }
     Ok(())
@@ -394,4 +422,3 @@ fn descriptor_limit() -> c_int {
     let answered = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
     if answered == 0 { c_int::try_from(limit.rlim_cur).unwrap_or(c_int::MAX) } else { 1024 }
 }
-

@@ -17,7 +17,8 @@ pub(crate) fn open(pid: i32) -> Result<OwnedFd> {
 pub(crate) fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result {
     let none = ptr::null::<libc::siginfo_t>();
     // SAFETY: a NULL siginfo means that of kill(2).
-    Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) }).map(drop)
+    Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) })
+        .map(drop)
 }
 
 /// How a process ended, as waitid(2) tells it.
@@ -110,6 +111,7 @@ pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> Result<i32> {
     }
     let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))
         .map_err(|error| Errno::from_raw(super::errno_of(&error)))?;
-    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(|number| number.trim().parse().ok());
+    let pid =
+        text.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(|number| number.trim().parse().ok());
     pid.filter(|pid| *pid > 0).ok_or(Errno::ESRCH)
 }

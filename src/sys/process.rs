@@ -39,7 +39,8 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
 pub(crate) fn set_limit(pid: i32, resource: u32, soft: u64, hard: u64) -> Result {
     let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
     // SAFETY: the new limit is read, the old one is not asked for.
-    Errno::result(unsafe { libc::prlimit64(pid, resource as _, &raw const limit, std::ptr::null_mut()) }).map(drop)
+    Errno::result(unsafe { libc::prlimit64(pid, resource as _, &raw const limit, std::ptr::null_mut()) })
+        .map(drop)
 }
 
 /// Whether a descriptor of this number is open.

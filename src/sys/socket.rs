@@ -5,8 +5,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect,
-    listen, recvmsg, sendmsg, socket, socketpair,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+    bind, connect, listen, recvmsg, sendmsg, socket, socketpair,
 };
 
 use super::{Errno, Result};
@@ -85,8 +85,8 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usiz
         let mut fd = None;
         for entry in message.cmsgs()? {
             if let ControlMessageOwned::ScmRights(fds) = entry {
-                // SAFETY: the kernel just installed these for us; every one is owned, all but the last are closed.
-                fd = fds.into_iter().map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }).last();
+                // SAFETY: the kernel just installed these for us; there is room for one.
+                fd = fds.into_iter().map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }).next_back();
             }
         }
         return Ok((message.bytes, fd));

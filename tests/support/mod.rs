@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 /// The applets that tests use in the container.
-const APPLETS: [&str; 14] =
-    ["sh", "true", "false", "cat", "echo", "sleep", "id", "env", "ls", "mount", "pwd", "kill", "test", "hostname"];
+const APPLETS: [&str; 14] = [
+    "sh", "true", "false", "cat", "echo", "sleep", "id", "env", "ls", "mount", "pwd", "kill", "test",
+    "hostname",
+];
 
 /// Says why a test does nothing, and whether it does.
 pub(crate) fn skipped(name: &str) -> bool {
@@ -88,8 +90,13 @@ impl World {
 
     /// Nothing of this world's containers is there any more: no state, cgroup, mount or process.
     pub(crate) fn assert_nothing_left(&self) {
-        let states = fs::read_dir(&self.root).map(|entries| entries.flatten().map(|e| e.file_name()).collect());
-        assert_eq!(states.unwrap_or_else(|_| Vec::new()), Vec::<std::ffi::OsString>::new(), "state directories");
+        let states =
+            fs::read_dir(&self.root).map(|entries| entries.flatten().map(|e| e.file_name()).collect());
+        assert_eq!(
+            states.unwrap_or_else(|_| Vec::new()),
+            Vec::<std::ffi::OsString>::new(),
+            "state directories"
+        );
         assert_eq!(cgroups(&self.prefix), Vec::<PathBuf>::new(), "cgroups");
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(&self.prefix), "mounts: {mounts}");
@@ -129,7 +136,8 @@ fn processes(bundle: &Path) -> Vec<i32> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
-        let links = ["root", "exe", "cwd"].map(|name| fs::read_link(entry.path().join(name)).unwrap_or_default());
+        let links =
+            ["root", "exe", "cwd"].map(|name| fs::read_link(entry.path().join(name)).unwrap_or_default());
         if links.iter().any(|link| link.starts_with(bundle)) {
             found.push(pid);
         }
@@ -166,4 +174,3 @@ pub(crate) fn without_syscalls(command: &mut Command, syscalls: &[libc::c_long])
         });
     }
 }
-
