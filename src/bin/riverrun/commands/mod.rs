@@ -1,0 +1,17 @@
+//! The verbs, one a file: read what was typed, call the library, print what it says. Anything longer has a module of
+//! its own beside this folder.
+#![forbid(unsafe_code)]
+
+pub(crate) mod completion;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod exec;
+pub(crate) mod help;
+pub(crate) mod kill;
+pub(crate) mod list;
+pub(crate) mod man;
+pub(crate) mod ps;
+pub(crate) mod run;
+pub(crate) mod spec;
+pub(crate) mod start;
+pub(crate) mod state;
