@@ -6,7 +6,7 @@
 use linux_raw_sys::general as k;
 
 use crate::channel::{Channel, Doing, Outcome};
-use crate::sys::{self, EDQUOT, ENOSYS, Fd, Text, call};
+use crate::sys::{self, EDQUOT, Fd, Text, call};
 use crate::wire::{Class, ToRuntime};
 
 /// setns(2) into the namespaces of the process behind a pidfd, KERNEL(5.8).
@@ -20,30 +20,18 @@ pub(crate) fn join(flags: u64, pidfd: i32) -> Outcome {
     Ok(())
 }
 
-/// clone3(2) with CLONE_PARENT: the child is in the pid namespace that was joined and is the runtime's child as this
-/// process is. It goes on; this one hands its pidfd over and ends.
+/// clone(2) with CLONE_PARENT: the child is in the pid namespace that was joined and is the runtime's child as this
+/// process is. It hands its own pidfd over before it says anything else, and goes on; this one ends.
 pub(crate) fn hop(channel: &Channel) -> Outcome {
-    let mut pidfd: i32 = -1;
-    // SAFETY: clone_args is plain data; all zero is a plain fork.
-    let mut arguments: k::clone_args = unsafe { core::mem::zeroed() };
-    arguments.flags = u64::from(k::CLONE_PARENT | k::CLONE_PIDFD);
-    arguments.pidfd = &raw mut pidfd as u64;
-    let child = call!(__NR_clone3, &raw const arguments, size_of::<k::clone_args>());
-    let child = match child {
-        // An outer filter that knows no clone3 says ENOSYS: clone(2) has what is needed here.
-        Err(ENOSYS) => legacy_clone(&mut pidfd),
-        cloned => cloned,
-    };
-    if child.doing(Class::Namespace, "clone into", "pid namespace of the container")? == 0 {
-        return Ok(());
+    const DOING: &str = "pid namespace of the container";
+    // The old call will do, and no filter refuses it: flags, and a stack of its own by copy on write.
+    let child = call!(__NR_clone, k::CLONE_PARENT | k::SIGCHLD, 0, 0, 0, 0);
+    if child.doing(Class::Namespace, "clone into", DOING)? != 0 {
+        sys::exit(0)
     }
-    channel.send(&ToRuntime::Moved, Some(&Fd::own(pidfd as usize)));
-    sys::exit(0)
-}
-
-/// clone(2): the pidfd comes through parent_tid, the third argument on every architecture that we know.
-fn legacy_clone(pidfd: &mut i32) -> sys::Result {
-    call!(__NR_clone, k::CLONE_PARENT | k::CLONE_PIDFD | k::SIGCHLD, 0, core::ptr::from_mut(pidfd), 0, 0)
+    let own = call!(__NR_getpid).and_then(|pid| call!(__NR_pidfd_open, pid, 0)).map(Fd::own);
+    channel.send(&ToRuntime::Moved, Some(&own.doing(Class::Namespace, "open pidfd in", DOING)?));
+    Ok(())
 }
 
 /// unshare(2).
