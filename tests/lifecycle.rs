@@ -282,3 +282,49 @@ fn a_false_null_device_masks_nothing() {
     assert!(error.to_string().contains("/dev/null"), "{error}");
     world.assert_nothing_left();
 }
+
+#[test]
+fn a_bundle_that_disappears_after_create_is_not_missed_by_start() {
+    if skipped("a_bundle_that_disappears_after_create_is_not_missed_by_start") {
+        return;
+    }
+    let world = World::new("gone");
+    world.config(&["sh", "-c", "exit 5"], |_| {});
+    let container = world.context().create(&world.id("c"), world.options()).unwrap();
+    let elsewhere = world.directory.join("elsewhere");
+    fs::rename(&world.bundle, &elsewhere).unwrap();
+    container.start(Call::default()).unwrap();
+    assert_eq!(container.init_process().unwrap().wait(Call::default()).unwrap().code, 5);
+    container.delete(false, Call::default()).unwrap();
+    fs::rename(&elsewhere, &world.bundle).unwrap();
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_full_state_directory_fails_the_create_and_keeps_nothing() {
+    if skipped("a_full_state_directory_fails_the_create_and_keeps_nothing") {
+        return;
+    }
+    let world = World::new("full");
+    world.config(&["true"], |_| {});
+    fs::create_dir(&world.root).unwrap();
+    let mut failed = 0;
+    for inodes in 2..8 {
+        // A tmpfs with room for so many files, in a mount namespace of its own.
+        let script = r#"mount -t tmpfs -o size=64k,nr_inodes="$1" full "$2" && shift 2 && "$@"; s=$?; ls "$STATE"; exit $s"#;
+        let id = world.id(&inodes.to_string());
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh", &inodes.to_string()]);
+        command.arg(&world.root).arg(env!("CARGO_BIN_EXE_riverrun")).arg("--root").arg(&world.root);
+        command.args(["run", &id]).env("STATE", &world.root).current_dir(&world.bundle);
+        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "left in the state directory: {said}");
+        if !output.status.success() {
+            assert!(said.contains("no space left on device"), "{said}");
+            failed += 1;
+        }
+    }
+    assert!(failed >= 2, "a state directory was never full");
+    world.assert_nothing_left();
+}
