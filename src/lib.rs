@@ -37,8 +37,8 @@ mod wording;
 
 pub use error::{Error, Kind, Result};
 pub use runtime::{
-    Call, Container, Context, ContextOptions, CreateOptions, ExecOptions, Exit, FdMap, Io, Level, Listing, LogSink,
-    Process, State, Status, Stdio, WindowSize,
+    Call, Container, Context, ContextOptions, CreateOptions, ExecOptions, Exit, FdMap, Io, Level, Listing,
+    LogSink, Process, State, Status, Stdio, WindowSize,
 };
 pub use spec::{check as check_config, default_config};
 

@@ -118,7 +118,7 @@ impl Context {
     pub(super) fn adopt(&self, id: &str, process: &Process) {
         let mut children = self.children();
         children.retain(|(_, child)| !(child.has_ended() && child.is_last_handle()));
-        children.push((id.to_owned(), process.clone()));
+        children.push((id.to_owned(), process.without_streams()));
     }
 
     /// The processes of a container that were started here.

@@ -3,6 +3,7 @@
 
 use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use oci_spec::runtime::{Process as OciProcess, Spec};
 
@@ -10,7 +11,7 @@ use super::context::Container;
 use super::create::hand_over_console;
 use super::deadline::Deadline;
 use super::io::{self, Streams};
-use super::options::ExecOptions;
+use super::options::{Call, ExecOptions};
 use super::process::Process;
 use super::spawn::{Birth, Spawned};
 use super::start;
@@ -68,7 +69,9 @@ impl Container {
             unmapped: false,
             rootless: self.context.is_rootless(),
         };
-        let mut ready = Spawned::new(&birth, &init_plan, streams, keep_below + 1)?.ready(&deadline)?;
+        let started = Spawned::new(&birth, &init_plan, streams, keep_below + 1);
+        let ready = started.and_then(|spawned| spawned.ready(&deadline));
+        let mut ready = ready.map_err(|error| or_stopped(error, &init))?;
         let console = hand_over_console(&mut ready, options.io.console_socket.as_deref())?;
         if let (Some(path), Some(pidfd)) = (&options.pidfd_socket, ready.pidfd()) {
             io::send_to_socket(path, pidfd, "setns", "pidfd")?;
@@ -81,6 +84,18 @@ impl Container {
         self.context.adopt(&self.id, &process);
         start::executed(&released.channel, &deadline)?;
         Ok(process)
+    }
+}
+
+/// A container that ends meanwhile is the reason for whatever could not be done in it.
+fn or_stopped(error: Error, init: &Process) -> Error {
+    let at_once = Call { timeout: Some(Duration::ZERO), cancel: None };
+    let ended = Deadline::new(at_once).readable(init.pidfd(), "look").is_ok();
+    // Joining refuses a process that has begun to end before its pidfd tells.
+    if ended || error.errno() == Some(libc::ESRCH) {
+        Error::new(Kind::NotRunning, wording::EXEC_STOPPED)
+    } else {
+        error
     }
 }
 

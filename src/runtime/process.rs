@@ -13,15 +13,24 @@ use crate::wording;
 
 /// A process of a container. Every handle on it sees the same exit.
 #[derive(Clone, Debug)]
-pub struct Process(Arc<Inner>);
+pub struct Process {
+    life: Arc<Life>,
+    /// Closed with the last handle that a caller has: what the process writes to must not stay open without a reader.
+    streams: Arc<Streams>,
+}
 
+/// What all handles share, those of the context's own list included.
 #[derive(Debug)]
-struct Inner {
+struct Life {
     pid: i32,
     pidfd: OwnedFd,
+    exit: Mutex<Option<Exit>>,
+}
+
+#[derive(Debug, Default)]
+struct Streams {
     console: Option<OwnedFd>,
     pipes: Mutex<[Option<OwnedFd>; 3]>,
-    exit: Mutex<Option<Exit>>,
 }
 
 /// How a process ended.
@@ -54,7 +63,8 @@ impl Process {
         console: Option<OwnedFd>,
         pipes: [Option<OwnedFd>; 3],
     ) -> Self {
-        Self(Arc::new(Inner { pid, pidfd, console, pipes: Mutex::new(pipes), exit: Mutex::new(None) }))
+        let streams = Streams { console, pipes: Mutex::new(pipes) };
+        Self { life: Arc::new(Life { pid, pidfd, exit: Mutex::new(None) }), streams: Arc::new(streams) }
     }
 
     /// The process with this number, if it is still the one that started then.
@@ -76,25 +86,25 @@ impl Process {
     /// The pid as the host sees it.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        self.0.pid
+        self.life.pid
     }
 
     /// Readable once the process has ended.
     #[must_use]
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.0.pidfd.as_fd()
+        self.life.pidfd.as_fd()
     }
 
     /// The master of its terminal, if it has one and it was not sent to a console socket.
     #[must_use]
     pub fn console(&self) -> Option<BorrowedFd<'_>> {
-        self.0.console.as_ref().map(AsFd::as_fd)
+        self.streams.console.as_ref().map(AsFd::as_fd)
     }
 
     /// The host's end of the pipe on stream 0, 1 or 2; the caller's from then on.
     #[must_use]
     pub fn take_pipe(&self, stream: usize) -> Option<OwnedFd> {
-        self.0.pipes.lock().unwrap_or_else(PoisonError::into_inner).get_mut(stream)?.take()
+        self.streams.pipes.lock().unwrap_or_else(PoisonError::into_inner).get_mut(stream)?.take()
     }
 
     /// Waits until it has ended. Any number of threads may wait, any number of times.
@@ -106,7 +116,7 @@ impl Process {
             return Ok(exit);
         }
         Deadline::new(call).readable(self.pidfd(), "wait for process")?;
-        let mut known = self.0.exit.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.life.exit.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(exit) = *known {
             return Ok(exit);
         }
@@ -132,13 +142,18 @@ impl Process {
         self.wait(now).is_ok()
     }
 
+    /// Another handle on the same process that keeps none of its streams open.
+    pub(super) fn without_streams(&self) -> Self {
+        Self { life: Arc::clone(&self.life), streams: Arc::default() }
+    }
+
     /// Whether only one handle is left.
     pub(super) fn is_last_handle(&self) -> bool {
-        Arc::strong_count(&self.0) == 1
+        Arc::strong_count(&self.life) == 1
     }
 
     fn seen(&self) -> Option<Exit> {
-        *self.0.exit.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.life.exit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a signal, by pidfd.
