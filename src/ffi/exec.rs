@@ -27,8 +27,9 @@ pub struct rr_exec_options {
     pub size: usize,
     /// `RR_EXEC_*`.
     pub flags: u64,
-    /// A `process` object of the runtime specification as JSON, `{"args": ["ps"], "cwd": "/",
-    /// "user": {"uid": 0, "gid": 0}}`.
+    /// A `process` object of the runtime specification as JSON:
+    /// `{"args": ["ps"], "cwd": "/", "user": {"uid": 0, "gid": 0}}`. Capabilities, rlimits and noNewPrivileges that
+    /// it leaves out are the container's.
     pub process: *const c_char,
     /// How many bytes.
     pub process_len: usize,

@@ -55,9 +55,10 @@ pub struct rr_io {
     /// The path of a listening unix socket that receives the terminal's master by `SCM_RIGHTS`; NULL: take it
     /// with `rr_process_console_fd`.
     pub console_socket: *const c_char,
-    /// The terminal's first size; both 0: `process.consoleSize` of the config.
+    /// Lines: with `cols` the terminal's first size, where `process.consoleSize` names none; both 0: the
+    /// kernel's.
     pub rows: u16,
-    /// Characters a line.
+    /// Characters a line; see `rows`.
     pub cols: u16,
     /// Zero.
     pub reserved0: u32,

@@ -27,7 +27,7 @@
 //!
 //! # Panics
 //!
-//! None leaves. [`guard::attempt`] catches each at the boundary and makes it `RR_E_INTERNAL`; the reasons for
+//! None leaves. `guard::attempt` catches each at the boundary and makes it `RR_E_INTERNAL`; the reasons for
 //! its hook are there.
 #![allow(non_camel_case_types, reason = "these are the names that C sees")]
 #![allow(

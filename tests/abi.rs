@@ -1,0 +1,256 @@
+//! The C ABI as C programs see it: what they link, what the header promises of sizes, NULL, errors and the host, and a
+//! container's life. Each program of `tests/abi/` is compiled against the library of this very build, linked as
+//! `make install` links it, and run in a scene of its own that is searched for leftovers afterwards.
+//!
+//! What needs root says so and is skipped without it.
+#![forbid(unsafe_code)]
+#![allow(clippy::expect_used, reason = "a test may panic")]
+
+#[path = "abi/host.rs"]
+mod host;
+#[path = "abi/refusals.rs"]
+mod refusals;
+#[path = "abi/scene.rs"]
+mod scene;
+
+use host::{compile, library, root};
+use riverrun::ffi;
+use scene::{Scene, root_or_skip};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
+
+/// Runs a program whose containers are named after it and its pid, and looks for what it left.
+fn keeps_its_promises(program: &str, scene: &Scene, arguments: &[&str]) {
+    let root = scene.root();
+    let (pid, output) = Command::new(compile(program)).arg(&root).args(arguments).output_of_child();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && told.trim_end() == "ok",
+        "{program}: {}\n{told}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    scene.assert_nothing_left(&format!("rr-abi-{program}-{pid}"));
+}
+
+/// `Command::output` that tells the pid too.
+trait OutputOfChild {
+    fn output_of_child(&mut self) -> (u32, std::process::Output);
+}
+impl OutputOfChild for Command {
+    fn output_of_child(&mut self) -> (u32, std::process::Output) {
+        use std::process::Stdio;
+        let child = self.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{self:?}: {error}"));
+        let pid = child.id();
+        (pid, child.wait_with_output().expect("a child can be waited for"))
+    }
+}
+
+#[test]
+fn null_is_an_error_or_nothing_in_every_function() {
+    keeps_its_promises("nulls", &Scene::new("nulls"), &[]);
+    // The program must not forget one: each function of the header is in its source.
+    let source = fs::read_to_string(root().join("tests/abi/nulls.c")).expect("nulls.c is there");
+    for function in header_functions() {
+        assert!(source.contains(&format!("{function}(")), "tests/abi/nulls.c does not call {function}");
+    }
+}
+
+#[test]
+fn structs_grow_by_their_size() {
+    let scene = Scene::new("sizes");
+    if root_or_skip("structs_grow_by_their_size, the results of a container") {
+        let bundle = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+        keeps_its_promises("sizes", &scene, &[&bundle]);
+    } else {
+        keeps_its_promises("sizes", &scene, &[]);
+    }
+}
+
+#[test]
+fn container_lives_its_whole_life_from_c() {
+    if !root_or_skip("container_lives_its_whole_life_from_c") {
+        return;
+    }
+    let scene = Scene::new("life");
+    let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+    let talker = scene.bundle("talker", &["/bin/sh", "-c", "echo out; echo err >&2; exit 7"]);
+    keeps_its_promises("life", &scene, &[&sleeper, &talker]);
+}
+
+#[test]
+fn log_lines_come_on_the_calling_thread_during_the_call() {
+    keeps_its_promises("logged", &Scene::new("logged"), &[]);
+}
+
+#[test]
+fn host_is_untouched_by_a_thousand_calls() {
+    if !root_or_skip("host_is_untouched_by_a_thousand_calls") {
+        return;
+    }
+    let scene = Scene::new("untouched");
+    let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+    keeps_its_promises("untouched", &scene, &[&sleeper]);
+}
+
+#[test]
+fn busy_threads_of_the_host_neither_hang_nor_leak() {
+    if !root_or_skip("busy_threads_of_the_host_neither_hang_nor_leak") {
+        return;
+    }
+    let scene = Scene::new("threads");
+    let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+    keeps_its_promises("threads", &scene, &[&sleeper, "25"]);
+}
+
+#[test]
+fn host_that_reaps_everything_does_no_harm() {
+    if !root_or_skip("host_that_reaps_everything_does_no_harm") {
+        return;
+    }
+    let scene = Scene::new("reaped");
+    let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+    keeps_its_promises("reaped", &scene, &[&sleeper, "reaper"]);
+}
+
+#[test]
+fn host_that_ignores_sigchld_does_no_harm() {
+    if !root_or_skip("host_that_ignores_sigchld_does_no_harm") {
+        return;
+    }
+    let scene = Scene::new("ignored");
+    let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+    keeps_its_promises("reaped", &scene, &[&sleeper, "ignore"]);
+}
+
+#[test]
+fn forked_child_is_told_so() {
+    if !root_or_skip("forked_child_is_told_so") {
+        return;
+    }
+    let scene = Scene::new("forked");
+    let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+    keeps_its_promises("forked", &scene, &[&sleeper]);
+}
+
+/// The example that people copy works, linked dynamically and statically with what pkg-config would say.
+#[test]
+fn example_runs_linked_either_way() {
+    let programs = [host::compile_example(false), host::compile_example(true)];
+    if !root_or_skip("example_runs_linked_either_way, the runs") {
+        return;
+    }
+    let scene = Scene::new("example");
+    let bundle = scene.bundle("talker", &["/bin/sh", "-c", "echo from inside; exit 3"]);
+    for program in programs {
+        let output = Command::new(&program).arg(&bundle).output().expect("the example can be run");
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(3), "{told}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(told.contains("\"status\": \"created\"") && told.contains("from inside\n"), "{told}");
+    }
+}
+
+/// The names of the functions that the header declares.
+fn header_functions() -> BTreeSet<String> {
+    let header = fs::read_to_string(root().join("include/riverrun.h")).expect("the header is there");
+    let code =
+        header.lines().filter(|line| !line.starts_with([' ', '/', '#', '}']) && !line.starts_with("typedef"));
+    let names =
+        code.filter_map(|line| line.split_once('(')).filter_map(|(head, _)| head.rsplit([' ', '*']).next());
+    names.filter(|name| name.starts_with("rr_")).map(str::to_owned).collect()
+}
+
+#[test]
+fn shared_library_exports_the_headers_functions_and_nothing_else() {
+    let shared = library().join("libriverrun.so");
+    let output = Command::new("nm").args(["--dynamic", "--defined-only"]).arg(&shared).output();
+    let output = output.unwrap_or_else(|error| panic!("nm: {error}; tests/setup/packages installs binutils"));
+    let listing = String::from_utf8(output.stdout).expect("nm prints names");
+    let symbols: Vec<(&str, &str)> = listing
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            Some((words.next()?, words.next()?))
+        })
+        .collect();
+    let exported: BTreeSet<String> =
+        symbols.iter().filter(|(kind, _)| *kind == "T").map(|(_, name)| (*name).to_owned()).collect();
+    let wanted = header_functions().into_iter().map(|name| format!("{name}@@LIBRIVERRUN_0.1")).collect();
+    assert_eq!(exported, wanted);
+    // Besides them, only the name of the version node.
+    let others: Vec<_> = symbols.iter().filter(|(kind, _)| *kind != "T").collect();
+    assert_eq!(others, [&("A", "LIBRIVERRUN_0.1")]);
+}
+
+#[test]
+fn shared_library_has_its_soname_and_full_relro() {
+    let shared = library().join("libriverrun.so");
+    let output =
+        Command::new("readelf").args(["--wide", "--dynamic", "--program-headers"]).arg(&shared).output();
+    let listing = String::from_utf8(output.expect("readelf runs").stdout).expect("readelf prints text");
+    for wanted in ["soname: [libriverrun.so.0]", "BIND_NOW", "GNU_RELRO", "GNU_STACK"] {
+        assert!(listing.contains(wanted), "{wanted} is missing:\n{listing}");
+    }
+    let stack = listing.lines().find(|line| line.contains("GNU_STACK")).expect("it was found above");
+    assert!(!stack.contains("RWE"), "the stack is executable: {stack}");
+    assert!(
+        !listing.contains("(INIT)") || !listing.contains("RPATH"),
+        "no path of this machine is in it:\n{listing}"
+    );
+    let needed: Vec<_> = listing.lines().filter(|line| line.contains("(NEEDED)")).collect();
+    for line in needed {
+        let known = ["libc.so.6", "libgcc_s.so.1", "ld-linux"];
+        assert!(known.iter().any(|name| line.contains(name)), "an engine would have to bring: {line}");
+    }
+}
+
+/// The lines of layout.c, `(type, field) -> number`; a whole type has an empty field.
+fn layout_of_c() -> BTreeMap<(String, String), usize> {
+    let source = fs::read_to_string(root().join("tests/abi/layout.c")).expect("layout.c is there");
+    let line = |line: &str| {
+        let inside =
+            line.strip_prefix("WHOLE(").or_else(|| line.strip_prefix("FIELD("))?.strip_suffix(");")?;
+        let words: Vec<&str> = inside.split(", ").collect();
+        let field = if words.len() == 3 { words[1] } else { "" };
+        Some(((words[0].to_owned(), field.to_owned()), words[words.len() - 1].parse().ok()?))
+    };
+    source.lines().filter_map(line).collect()
+}
+
+macro_rules! layout {
+    ($($name:ident { $($field:ident)+ })+) => {
+        BTreeMap::from([$(
+            ((stringify!($name).to_owned(), String::new()), size_of::<ffi::$name>()),
+            $((
+                (stringify!($name).to_owned(), stringify!($field).trim_start_matches("r#").to_owned()),
+                std::mem::offset_of!(ffi::$name, $field),
+            ),)+
+        )+])
+    };
+}
+
+#[test]
+fn layouts_are_the_same_on_both_sides() {
+    let rust = layout! {
+        rr_buf { data len reserved }
+        rr_context_options { size root flags log log_data log_level reserved0 init_path }
+        rr_call { size timeout_ms cancel_fd_plus1 }
+        rr_stdio { kind fd }
+        rr_fd_map { host_fd container_fd }
+        rr_io { size r#in out err console_socket rows cols reserved0 fds n_fds }
+        rr_create_options { size flags bundle config config_len pid_file io call }
+        rr_exec_options { size flags process process_len cgroups n_cgroups pid_file io call }
+        rr_state_info { size status pid start_time created_ns }
+        rr_exit { size code sig flags exited_ns }
+    };
+    assert_eq!(layout_of_c(), rust);
+    host::check_syntax("layout");
+    // And no struct of the header is missing above.
+    let header = fs::read_to_string(root().join("include/riverrun.h")).expect("the header is there");
+    for line in header.lines().filter(|line| line.starts_with("typedef struct") && line.ends_with('{')) {
+        let name = line.split_whitespace().nth(2).expect("a struct has a name");
+        assert!(rust.contains_key(&(name.to_owned(), String::new())), "{name} is not in the table");
+    }
+}

@@ -1,0 +1,119 @@
+//! The library of this build as a C program gets it, and the C programs. Everything is made once per run, in cargo's own
+//! temporary folder; nothing is installed.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::{env, fs};
+
+/// The project.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where the products of this run are.
+fn work() -> PathBuf {
+    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("abi");
+    fs::create_dir_all(&work).expect("a folder can be made");
+    work
+}
+
+/// The static library that cargo built for this test, beside the test's own program.
+fn static_library() -> PathBuf {
+    let program = env::current_exe().expect("a test knows its program");
+    let found = program
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("libriverrun.a"))
+        .find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("no libriverrun.a beside {}", program.display()))
+}
+
+/// The folder of the shared library, linked from the static one by the Makefile, as for an installation.
+pub(crate) fn library() -> &'static Path {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = work().join("lib");
+        fs::create_dir_all(&folder).expect("a folder can be made");
+        let file = format!("libriverrun.so.{}", env!("CARGO_PKG_VERSION"));
+        let shared = format!("SHARED={}", folder.join(&file).display());
+        let archive = format!("STATIC={}", static_library().display());
+        let mut make = Command::new("make");
+        make.env_remove("MAKEFLAGS"); // `make test` runs us: its own flags are not for this
+        succeed(make.current_dir(root()).args(["--no-print-directory", "shared", &shared, &archive]));
+        for name in ["libriverrun.so.0", "libriverrun.so"] {
+            let link = folder.join(name);
+            let _ = fs::remove_file(&link);
+            std::os::unix::fs::symlink(&file, link).expect("a link can be made");
+        }
+        folder
+    });
+    &FOLDER
+}
+
+/// What a static link needs besides the library, as `make install` writes it to `Libs.private`.
+fn native_libraries() -> Vec<String> {
+    let output = Command::new("make")
+        .current_dir(root())
+        .args(["--no-print-directory", "native-libs"])
+        .env_remove("MAKEFLAGS")
+        .output()
+        .expect("make runs");
+    let words = String::from_utf8(output.stdout).expect("flags are text");
+    let flags: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+    assert!(flags.iter().any(|flag| flag == "-lc"), "the Makefile finds no native libraries: {words:?}");
+    flags
+}
+
+fn cc() -> Command {
+    let mut cc = Command::new("gcc");
+    cc.args(["-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-I"]);
+    cc.arg(root().join("include"));
+    cc
+}
+
+fn succeed(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{}: {error}; tests/setup/packages installs it", command.get_program().display())
+    });
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Compiles `tests/abi/NAME.c` against the shared library, once; the program's path.
+pub(crate) fn compile(name: &str) -> PathBuf {
+    static MADE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let program = work().join(name);
+    if made.insert(name.to_owned()) {
+        let mut cc = cc();
+        cc.arg(root().join(format!("tests/abi/{name}.c"))).arg("-o").arg(&program);
+        succeed(link_dynamically(&mut cc));
+    }
+    program
+}
+
+fn link_dynamically(cc: &mut Command) -> &mut Command {
+    let folder = library();
+    cc.arg("-L").arg(folder).arg("-lriverrun").arg(format!("-Wl,-rpath,{}", folder.display()))
+}
+
+/// Compiles `examples/c/run.c`, as its first lines say or with everything in it.
+pub(crate) fn compile_example(whole: bool) -> PathBuf {
+    let program = work().join(if whole { "run-static" } else { "run" });
+    let mut cc = cc();
+    cc.arg(root().join("examples/c/run.c")).arg("-o").arg(&program);
+    if whole {
+        cc.arg(static_library()).args(native_libraries());
+        succeed(&mut cc);
+    } else {
+        succeed(link_dynamically(&mut cc));
+    }
+    program
+}
+
+/// Compiles without making anything.
+pub(crate) fn check_syntax(name: &str) {
+    succeed(cc().args(["-fsyntax-only", "-pedantic"]).arg(root().join(format!("tests/abi/{name}.c"))));
+}

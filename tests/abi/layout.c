@@ -1,0 +1,84 @@
+/* layout.c: where every field lies on a 64-bit machine, now and for as long as the soname is this one. tests/abi.rs holds
+ * the same lines against the Rust structs, so a field that moves on either side is seen. Only compiled, never run. */
+#include <riverrun.h>
+
+#define WHOLE(type, bytes) _Static_assert(sizeof(type) == bytes, #type " has another size")
+#define FIELD(type, field, at) _Static_assert(offsetof(type, field) == at, #type "." #field " lies elsewhere")
+
+_Static_assert(sizeof(void *) == 8 && sizeof(size_t) == 8 && sizeof(pid_t) == 4 && sizeof(int) == 4, "LP64");
+_Static_assert(sizeof(rr_code) == 4 && sizeof(bool) == 1, "codes are 32 bits");
+
+WHOLE(rr_buf, 24);
+FIELD(rr_buf, data, 0);
+FIELD(rr_buf, len, 8);
+FIELD(rr_buf, reserved, 16);
+
+WHOLE(rr_context_options, 56);
+FIELD(rr_context_options, size, 0);
+FIELD(rr_context_options, root, 8);
+FIELD(rr_context_options, flags, 16);
+FIELD(rr_context_options, log, 24);
+FIELD(rr_context_options, log_data, 32);
+FIELD(rr_context_options, log_level, 40);
+FIELD(rr_context_options, reserved0, 44);
+FIELD(rr_context_options, init_path, 48);
+
+WHOLE(rr_call, 16);
+FIELD(rr_call, size, 0);
+FIELD(rr_call, timeout_ms, 8);
+FIELD(rr_call, cancel_fd_plus1, 12);
+
+WHOLE(rr_stdio, 8);
+FIELD(rr_stdio, kind, 0);
+FIELD(rr_stdio, fd, 4);
+
+WHOLE(rr_fd_map, 8);
+FIELD(rr_fd_map, host_fd, 0);
+FIELD(rr_fd_map, container_fd, 4);
+
+WHOLE(rr_io, 64);
+FIELD(rr_io, size, 0);
+FIELD(rr_io, in, 8);
+FIELD(rr_io, out, 16);
+FIELD(rr_io, err, 24);
+FIELD(rr_io, console_socket, 32);
+FIELD(rr_io, rows, 40);
+FIELD(rr_io, cols, 42);
+FIELD(rr_io, reserved0, 44);
+FIELD(rr_io, fds, 48);
+FIELD(rr_io, n_fds, 56);
+
+WHOLE(rr_create_options, 64);
+FIELD(rr_create_options, size, 0);
+FIELD(rr_create_options, flags, 8);
+FIELD(rr_create_options, bundle, 16);
+FIELD(rr_create_options, config, 24);
+FIELD(rr_create_options, config_len, 32);
+FIELD(rr_create_options, pid_file, 40);
+FIELD(rr_create_options, io, 48);
+FIELD(rr_create_options, call, 56);
+
+WHOLE(rr_exec_options, 72);
+FIELD(rr_exec_options, size, 0);
+FIELD(rr_exec_options, flags, 8);
+FIELD(rr_exec_options, process, 16);
+FIELD(rr_exec_options, process_len, 24);
+FIELD(rr_exec_options, cgroups, 32);
+FIELD(rr_exec_options, n_cgroups, 40);
+FIELD(rr_exec_options, pid_file, 48);
+FIELD(rr_exec_options, io, 56);
+FIELD(rr_exec_options, call, 64);
+
+WHOLE(rr_state_info, 32);
+FIELD(rr_state_info, size, 0);
+FIELD(rr_state_info, status, 8);
+FIELD(rr_state_info, pid, 12);
+FIELD(rr_state_info, start_time, 16);
+FIELD(rr_state_info, created_ns, 24);
+
+WHOLE(rr_exit, 32);
+FIELD(rr_exit, size, 0);
+FIELD(rr_exit, code, 8);
+FIELD(rr_exit, sig, 12);
+FIELD(rr_exit, flags, 16);
+FIELD(rr_exit, exited_ns, 24);

@@ -1,0 +1,153 @@
+//! The committed `include/riverrun.h` is what cbindgen makes of `src/ffi` today, and every C and C++ compiler
+//! of ours takes it.
+//!
+//! With `RIVERRUN_BLESS=1` the first test writes the header instead of comparing (`make header`).
+#![forbid(unsafe_code)]
+#![allow(clippy::expect_used, reason = "a test may panic")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The files of `src/ffi` in the order in which a reader of the header meets them. `mod.rs` has no items, and
+/// what is not here exports nothing; `every_file_with_exports_is_listed` sees to that.
+const FILES: &[&str] = &[
+    "version",
+    "code",
+    "error",
+    "buf",
+    "log",
+    "context",
+    "call",
+    "io",
+    "create",
+    "container",
+    "exec",
+    "state",
+    "spec",
+    "process",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn generated() -> String {
+    let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml is read");
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for file in FILES {
+        builder = builder.with_src(root().join(format!("src/ffi/{file}.rs")));
+    }
+    let mut text = Vec::new();
+    builder.generate().expect("cbindgen understands src/ffi").write(&mut text);
+    String::from_utf8(text).expect("the header is UTF-8")
+}
+
+#[test]
+fn committed_header_is_what_the_sources_say() {
+    let path = root().join("include/riverrun.h");
+    let now = generated();
+    if std::env::var_os("RIVERRUN_BLESS").is_some() {
+        fs::create_dir_all(root().join("include")).expect("include/ can be made");
+        fs::write(&path, now).expect("the header can be written");
+        return;
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    let differing = committed.lines().zip(now.lines()).position(|(old, new)| old != new);
+    assert!(
+        committed == now,
+        "include/riverrun.h is not what src/ffi says, first at line {}: run `make header` and commit the difference",
+        differing.unwrap_or_else(|| committed.lines().count().min(now.lines().count())) + 1
+    );
+}
+
+#[test]
+fn every_file_with_exports_is_listed() {
+    for entry in fs::read_dir(root().join("src/ffi")).expect("src/ffi is there") {
+        let path = entry.expect("src/ffi is read").path();
+        let exports = fs::read_to_string(&path).expect("a source is read").contains("#[unsafe(no_mangle)]");
+        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a source has a name");
+        assert!(
+            !exports || FILES.contains(&name),
+            "{name}.rs exports functions, and tests/header.rs does not list it"
+        );
+    }
+}
+
+/// What each declaration's comment must say, since a reader of the header has nothing else.
+#[test]
+fn every_declaration_says_since_when() {
+    let header = generated();
+    let body = header.split_once("#ifdef __cplusplus").expect("the header has a C++ part").0.to_owned()
+        + header.split_once("extern \"C\" {").expect("functions are extern C").1;
+    let mut comment = String::new();
+    for line in body.lines() {
+        match line.trim() {
+            text if text.starts_with("/**") => comment = text.to_owned(),
+            text if text.starts_with('*') => comment.push_str(text.trim_start_matches('*')),
+            text if line.starts_with("typedef ")
+                || (text.contains("rr_") && text.ends_with(';') && !line.starts_with(' ')) =>
+            {
+                assert!(
+                    text.starts_with("} ") || comment.contains("Since "),
+                    "{text} lacks its comment or \"Since\""
+                );
+                if !text.ends_with('{') {
+                    comment.clear();
+                }
+            }
+            text if text.starts_with("#define RR_") => {
+                assert!(comment.contains("Since "), "{text} lacks its comment or \"Since\"");
+                comment.clear();
+            }
+            _ => {}
+        }
+    }
+}
+
+fn compile(compiler: &str, standard: &str, source: &Path) {
+    let outcome = Command::new(compiler)
+        .args(
+            ["-fsyntax-only", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wstrict-prototypes"]
+                .iter()
+                .filter(|flag| {
+                    !(compiler == "g++" && **flag == "-Wstrict-prototypes") // C only
+                }),
+        )
+        .arg(format!("-std={standard}"))
+        .arg("-I")
+        .arg(root().join("include"))
+        .arg(source)
+        .output();
+    let outcome =
+        outcome.unwrap_or_else(|error| panic!("{compiler}: {error}; tests/setup/packages installs it"));
+    assert!(
+        outcome.status.success(),
+        "{compiler} -std={standard}:\n{}",
+        String::from_utf8_lossy(&outcome.stderr)
+    );
+}
+
+fn one_include(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // Twice, for the guard; alone and first, so that it brings what it needs.
+    fs::write(&path, "#include <riverrun.h>\n#include \"riverrun.h\"\nint main(void) { return RR_OK; }\n")
+        .expect("a source can be written");
+    path
+}
+
+#[test]
+fn header_is_clean_in_every_c() {
+    let source = one_include("header.c");
+    for standard in ["c99", "c11", "c17", "c2x", "gnu99"] {
+        compile("gcc", standard, &source);
+    }
+}
+
+#[test]
+fn header_is_clean_in_every_cxx() {
+    let source = one_include("header.cpp");
+    for standard in ["c++11", "c++14", "c++17", "c++20"] {
+        compile("g++", standard, &source);
+    }
+}
