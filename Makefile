@@ -1,0 +1,107 @@
+# Thin targets over cargo. `make help` lists them.
+#
+# The shared library is linked from the static one, which gives it symbol versions and hides all but rr_*; the cdylib that cargo
+# makes beside it serves cargo's own users.
+
+PREFIX     ?= /usr/local
+LIBDIR     ?= $(PREFIX)/lib
+BINDIR     ?= $(PREFIX)/sbin
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR     ?= $(PREFIX)/share/man
+DESTDIR    ?=
+CC         ?= cc
+CARGO      ?= cargo
+PROFILE    ?= release
+
+TARGET  := $(abspath $(or $(CARGO_TARGET_DIR),target))
+OUT     := $(TARGET)/$(PROFILE)
+STAGE   := $(TARGET)/stage
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# The soname's number: 0 until 1.0, then the major version.
+MAJOR   := $(firstword $(subst ., ,$(VERSION)))
+
+# What a link needs besides the library itself: asked of the compiler, with an empty library, not typed here.
+NATIVE_LIBS = $(shell d=$$(mktemp -d) && printf '' | rustc --crate-name empty --crate-type staticlib \
+	--print native-static-libs -o "$$d/empty.a" - 2>&1 | sed -n 's/^note: native-static-libs: //p'; rm -rf "$$d")
+
+STATIC ?= $(OUT)/libriverrun.a
+SHARED ?= $(OUT)/c/libriverrun.so.$(VERSION)
+
+.SILENT:
+.PHONY: help build shared native-libs demo test bench lint header man install stage clean
+
+help: ## this list
+	sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+build: ## the library, static and shared, and the command line
+	echo "==> build: cargo build --release"
+	$(CARGO) build --release --lib --bins --quiet
+	$(MAKE) --no-print-directory shared
+
+# Also the door of tests/abi.rs, which links what it has just compiled: make shared STATIC=... SHARED=...
+shared:
+	mkdir -p $(dir $(SHARED))
+	$(CC) -shared -o $(SHARED) -Wl,--whole-archive $(STATIC) -Wl,--no-whole-archive \
+		-Wl,-soname,libriverrun.so.$(MAJOR) -Wl,--version-script=bindings/c/riverrun.map \
+		-Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,defs -Wl,-z,noexecstack -Wl,--as-needed $(NATIVE_LIBS)
+
+# What tests/abi.rs links a static program with.
+native-libs:
+	echo $(NATIVE_LIBS)
+
+install: build ## everything, under DESTDIR, PREFIX and LIBDIR
+	echo "==> install: $(DESTDIR)$(PREFIX)"
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(BINDIR)
+	install -m 755 --strip $(SHARED) $(DESTDIR)$(LIBDIR)/libriverrun.so.$(VERSION)
+	ln -sf libriverrun.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libriverrun.so.$(MAJOR)
+	ln -sf libriverrun.so.$(MAJOR) $(DESTDIR)$(LIBDIR)/libriverrun.so
+	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)/libriverrun.a
+	strip --strip-debug $(DESTDIR)$(LIBDIR)/libriverrun.a
+	install -m 644 include/riverrun.h $(DESTDIR)$(INCLUDEDIR)/riverrun.h
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR:$(PREFIX)/%=$${exec_prefix}/%)|' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR:$(PREFIX)/%=$${prefix}/%)|' -e 's|@VERSION@|$(VERSION)|' \
+		-e 's|@LIBS_PRIVATE@|$(strip $(NATIVE_LIBS))|' \
+		bindings/c/riverrun.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/riverrun.pc
+	install -m 755 $(OUT)/riverrun $(DESTDIR)$(BINDIR)/riverrun
+	for page in man/*.[1-9]; do \
+		[ -f "$$page" ] || continue; \
+		install -D -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$${page##*.}/$$(basename $$page)"; \
+	done
+
+stage: ## an installation for trying, in target/stage
+	$(MAKE) --no-print-directory install PREFIX=$(STAGE) LIBDIR=$(STAGE)/lib DESTDIR=
+
+demo: ## a real container, created from C through pkg-config (root)
+	tests/setup/packages demo
+	$(MAKE) --no-print-directory stage
+	tests/setup/demo $(STAGE) $(TARGET)/demo
+
+test: ## every test, packages and peers included; closes with the sum
+	tests/setup/packages test
+	if [ -x tests/peers/get-peer ]; then \
+		echo "==> peers: newest runc and crun"; \
+		tests/peers/get-peer runc crun >/dev/null || echo "==> peers: not to be had, the installed ones serve"; \
+	else \
+		echo "==> peers: no tests/peers/get-peer, the installed ones serve"; \
+	fi
+	tests/setup/run-tests
+
+bench: ## the comparison with runc and crun (root)
+	tests/setup/packages test
+	$(CARGO) bench
+
+lint: ## formatting and clippy, warnings are errors
+	echo "==> lint: cargo fmt, cargo clippy"
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --quiet -- -D warnings
+
+header: ## writes include/riverrun.h from src/ffi
+	echo "==> header: include/riverrun.h"
+	RIVERRUN_BLESS=1 $(CARGO) test --quiet --test header committed_header >/dev/null
+
+man: ## writes the man pages from the command line's own table
+	echo "==> man: man/"
+	$(CARGO) run --quiet --bin riverrun -- man man
+
+clean: ## what all of this made
+	$(CARGO) clean --quiet
