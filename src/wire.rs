@@ -6,7 +6,8 @@
 //! ```text
 //!  runtime                                        riverrun-init
 //!    │── Plan ──────────────────────────────────────▶│
-//!    │◀───────────────────────────── Moved {} + pidfd │  (only when namespaces were joined: the hop)
+//!    │◀───────────────────────────── Moved {} + pidfd │  (only with a hop; from the process that was left, so it
+//!    │                                                │   may come later than what its child says)
 //!    │── IdsMapped ─────────────────────────────────▶│  (only with a new user namespace)
 //!    │◀──────────────────────── Console {name} + pty  │  (only with a terminal)
 //!    │◀───────────────────────────────────────── Ready│  everything but the last steps is done

@@ -328,3 +328,24 @@ fn a_full_state_directory_fails_the_create_and_keeps_nothing() {
     assert!(failed >= 2, "a state directory was never full");
     world.assert_nothing_left();
 }
+
+#[test]
+fn an_exec_into_an_ending_container_is_told_so_and_leaves_nobody() {
+    if skipped("an_exec_into_an_ending_container_is_told_so_and_leaves_nobody") {
+        return;
+    }
+    let world = World::new("ending");
+    world.config(&["true"], |_| {});
+    let context = world.context();
+    for round in 0..60 {
+        let container = context.create(&world.id(&round.to_string()), world.options()).unwrap();
+        let options = exec_options(&container, &["true"]);
+        container.start(Call::default()).unwrap();
+        match container.exec(options) {
+            Ok(process) => drop(process),
+            Err(error) => assert_eq!(error.kind(), Kind::NotRunning, "round {round}: {error}"),
+        }
+        container.delete(true, Call { timeout: Some(Duration::from_secs(5)), cancel: None }).unwrap();
+    }
+    world.assert_nothing_left();
+}

@@ -21,17 +21,19 @@ pub(crate) fn join(flags: u64, pidfd: i32) -> Outcome {
 }
 
 /// clone(2) with CLONE_PARENT: the child is in the pid namespace that was joined and is the runtime's child as this
-/// process is. It hands its own pidfd over before it says anything else, and goes on; this one ends.
+/// process is. It goes on at once; this one hands its pidfd over and ends. It is not the child that does so: a container
+/// that ends at this moment takes it along, and the runtime must know of it all the same, to wait for it.
 pub(crate) fn hop(channel: &Channel) -> Outcome {
-    const DOING: &str = "pid namespace of the container";
-    // The old call will do, and no filter refuses it: flags, and a stack of its own by copy on write.
-    let child = call!(__NR_clone, k::CLONE_PARENT | k::SIGCHLD, 0, 0, 0, 0);
-    if child.doing(Class::Namespace, "clone into", DOING)? != 0 {
-        sys::exit(0)
+    let mut pidfd: i32 = -1;
+    // The old call will do, and no filter refuses it: flags, a stack of its own by copy on write, and the pidfd
+    // through parent_tid, which is the third argument on every architecture that we know.
+    let flags = k::CLONE_PARENT | k::CLONE_PIDFD | k::SIGCHLD;
+    let child = call!(__NR_clone, flags, 0, &raw mut pidfd, 0, 0);
+    if child.doing(Class::Namespace, "clone into", "pid namespace of the container")? == 0 {
+        return Ok(());
     }
-    let own = call!(__NR_getpid).and_then(|pid| call!(__NR_pidfd_open, pid, 0)).map(Fd::own);
-    channel.send(&ToRuntime::Moved, Some(&own.doing(Class::Namespace, "open pidfd in", DOING)?));
-    Ok(())
+    channel.send(&ToRuntime::Moved, Some(&Fd::own(pidfd as usize)));
+    sys::exit(0)
 }
 
 /// unshare(2).

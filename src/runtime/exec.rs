@@ -89,8 +89,10 @@ impl Container {
 
 /// A container that ends meanwhile is the reason for whatever could not be done in it.
 fn or_stopped(error: Error, init: &Process) -> Error {
-    let at_once = Call { timeout: Some(Duration::ZERO), cancel: None };
-    let ended = Deadline::new(at_once).readable(init.pidfd(), "look").is_ok();
+    // Its end takes our process along first; that the first process has ended is seen a moment later.
+    let moment = Duration::from_millis(if error.kind() == Kind::System { 100 } else { 0 });
+    let ended =
+        Deadline::new(Call { timeout: Some(moment), cancel: None }).readable(init.pidfd(), "look").is_ok();
     // Joining refuses a process that has begun to end before its pidfd tells.
     if ended || error.errno() == Some(libc::ESRCH) {
         Error::new(Kind::NotRunning, wording::EXEC_STOPPED)

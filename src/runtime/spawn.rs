@@ -6,15 +6,17 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use super::channel::Channel;
 use super::deadline::Deadline;
 use super::io::Streams;
+use super::options::Call;
 use crate::cgroup::apply::Entrances;
 use crate::error::{Error, Kind, Result};
 use crate::sys::clone::{self, Child, Spawn, Stage};
 use crate::sys::{Errno, pidfd, socket};
-use crate::wire::{self, InitPlan, ToInit, ToRuntime};
+use crate::wire::{self, InitPlan, Step, ToInit, ToRuntime};
 
 /// What the clone needs beside the plan.
 #[derive(Debug)]
@@ -49,6 +51,8 @@ struct Guard {
     /// `None` once released.
     channel: Option<Channel>,
     console: Option<(OwnedFd, String)>,
+    /// The plan has a hop, and the pidfd of the process that goes on has not come yet.
+    moves: bool,
 }
 
 /// A process that stays.
@@ -79,7 +83,8 @@ impl Spawned {
         let child = start(birth, &streams, socket_number)?;
         drop((streams, theirs));
         channel.send_encoded(late);
-        Ok(Self(Guard { child: Some(child), channel: Some(channel), console: None }))
+        let moves = plan.steps.contains(&Step::Hop);
+        Ok(Self(Guard { child: Some(child), channel: Some(channel), console: None, moves }))
     }
 
     pub(super) fn pid(&self) -> i32 {
@@ -96,18 +101,12 @@ impl Spawned {
 
     /// Waits until all is done but the program.
     pub(super) fn ready(mut self, deadline: &Deadline<'_>) -> Result<Ready> {
-        loop {
-            let Some(channel) = &self.0.channel else { return Err(gone()) };
-            match channel.expect(deadline, "wait for the init program")? {
-                None => return Err(self.0.died()),
-                Some((ToRuntime::Ready, _)) => return Ok(Ready(self.0)),
-                Some((ToRuntime::Console { name }, Some(master))) => self.0.console = Some((master, name)),
-                Some((ToRuntime::Moved, Some(pidfd))) => self.0.moved(pidfd)?,
-                Some(_) => {
-                    return Err(Error::new(Kind::Internal, "unexpected message from the init program"));
-                }
-            }
+        let outcome = self.0.until_ready(deadline);
+        if outcome.is_err() && self.0.moves {
+            // Whatever went wrong, a child that hopped is ours to kill and to wait for: its pidfd is on the way.
+            let _ = self.0.until_moved();
         }
+        outcome.map(|()| Ready(self.0))
     }
 }
 
@@ -140,10 +139,49 @@ fn gone() -> Error {
 }
 
 impl Guard {
+    fn next(&self, deadline: &Deadline<'_>) -> Result<Option<(ToRuntime, Option<OwnedFd>)>> {
+        let channel = self.channel.as_ref().ok_or_else(gone)?;
+        channel.expect(deadline, "wait for the init program")
+    }
+
+    /// The two who write may be heard in any order: `Ready` counts once `Moved` is there, too.
+    fn until_ready(&mut self, deadline: &Deadline<'_>) -> Result<()> {
+        let mut ready = false;
+        while !ready || self.moves {
+            match self.next(deadline)? {
+                None => return Err(self.died()),
+                Some((ToRuntime::Ready, _)) => ready = true,
+                Some((ToRuntime::Console { name }, Some(master))) => self.console = Some((master, name)),
+                Some((ToRuntime::Moved, Some(pidfd))) => self.moved(pidfd)?,
+                Some(_) => {
+                    return Err(Error::new(Kind::Internal, "unexpected message from the init program"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads on to the pidfd, or to the end.
+    fn until_moved(&mut self) -> Result<()> {
+        let soon = Call { timeout: Some(Duration::from_secs(1)), cancel: None };
+        let deadline = Deadline::new(soon);
+        while self.moves {
+            match self.next(&deadline) {
+                Ok(Some((ToRuntime::Moved, Some(pidfd)))) => self.moved(pidfd)?,
+                Ok(None) => break,
+                Ok(Some(_)) => {}
+                Err(error) if error.detail("phase") == Some("init") => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// The process that we started handed over to its child in another pid namespace, and ended.
     fn moved(&mut self, pidfd: OwnedFd) -> Result<()> {
         let pid = pidfd::pid_of(pidfd.as_fd())
             .map_err(|errno| Error::os(Kind::System, "learn the pid behind a pidfd", errno as i32))?;
+        self.moves = false;
         if let Some(before) = self.child.replace(Child { pid, pidfd }) {
             pidfd::reap(&before.pidfd);
         }
@@ -170,10 +208,7 @@ impl Drop for Guard {
 
 /// How a process ended whose socket has closed, if that can be known.
 fn ended(pidfd: &OwnedFd) -> Option<String> {
-    let _ = crate::sys::poll::readable(
-        &[pidfd.as_fd()],
-        Some(std::time::Instant::now() + std::time::Duration::from_secs(1)),
-    );
+    let _ = crate::sys::poll::readable(&[pidfd.as_fd()], Some(Instant::now() + Duration::from_secs(1)));
     let ended = match pidfd::try_wait(pidfd.as_fd()) {
         Ok(ended) => ended,
         Err(_) => pidfd::exit_of_reaped(pidfd.as_fd()),
