@@ -45,20 +45,29 @@ impl Root {
         }
     }
 
-    /// Opens the file `path`, making an empty one if there is nothing.
+    /// Opens the file `path`, making an empty one if there is nothing. A link to something missing is followed inside
+    /// the root, so that its target is what is made.
     pub(crate) fn make_file(&self, path: &str) -> sys::Result<Fd> {
-        match self.open(path, k::O_PATH) {
-            Err(ENOENT) => {}
-            found => return found,
+        let mut path = String::from(path);
+        for _ in 0..LINKS {
+            match self.open(&path, k::O_PATH) {
+                Err(ENOENT) => {}
+                found => return found,
+            }
+            let (parent, name) = self.parent_of(&path)?;
+            let name = Text::new(name);
+            // O_EXCL and O_NOFOLLOW: what appears here meanwhile is not ours to open (CVE-2024-45310).
+            match sys::open_at(parent.number(), &name, k::O_CREAT | k::O_EXCL | k::O_NOFOLLOW, 0o644) {
+                Ok(_) | Err(EEXIST) => {}
+                Err(errno) => return Err(errno),
+            }
+            if let Ok(target) = read_link(&parent, &name) {
+                let directory =
+                    path.trim_end_matches('/').rsplit_once('/').map_or("", |(directory, _)| directory);
+                path = if target.starts_with('/') { target } else { alloc::format!("{directory}/{target}") };
+            }
         }
-        let (parent, name) = self.parent_of(path)?;
-        // O_EXCL and O_NOFOLLOW: what appears here meanwhile is not ours to open (CVE-2024-45310).
-        let made =
-            sys::open_at(parent.number(), &Text::new(name), k::O_CREAT | k::O_EXCL | k::O_NOFOLLOW, 0o644);
-        match made {
-            Ok(_) | Err(EEXIST) => self.open(path, k::O_PATH),
-            Err(errno) => Err(errno),
-        }
+        Err(ELOOP)
     }
 
     /// The directory that holds `path`, made if missing, and the last name of the path.
