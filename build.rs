@@ -78,6 +78,14 @@ fn build_init(out: &Path, id: &str) -> Outcome<PathBuf> {
     ] {
         cargo.env_remove(name);
     }
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PROFILE_")
+            || (text.starts_with("CARGO_TARGET_") && text.ends_with("_RUSTFLAGS"))
+        {
+            cargo.env_remove(&name);
+        }
+    }
     let status = cargo.status()?;
     if !status.success() {
         return Err(format!("build riverrun-init: {status}").into());

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -72,12 +72,19 @@ fn fill(directory: &Directory) -> Result<()> {
     if directory.controllers.split(',').any(|controller| controller == "cpuset") {
         inherit_cpuset(&directory.path, &directory.mount)?;
     }
+    let mut open: Option<(&str, OwnedFd)> = None;
     for (name, value) in &directory.writes {
         let path = directory.path.join(name);
-        if let Err(errno) = file::write_value(&path, value) {
-            let doing = format!("write {value:?} to {}", path.display());
-            return Err(Error::os(Kind::Cgroup, doing, errno as i32));
-        }
+        let error = |errno: Errno| {
+            Error::os(Kind::Cgroup, format!("write {value:?} to {}", path.display()), errno as i32)
+        };
+        // Device rules are many lines for one file.
+        let file = match open.take() {
+            Some((last, file)) if last == name => file,
+            _ => file::open_writable(&path).map_err(error)?,
+        };
+        file::write_all(file.as_fd(), value.as_bytes()).map_err(error)?;
+        open = Some((name, file));
     }
     Ok(())
 }

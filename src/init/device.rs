@@ -4,25 +4,51 @@
 //! root (CVE-2026-41579: an image whose /dev is a link), the last name never follows a link.
 
 use alloc::format;
+use alloc::string::String;
 
 use linux_raw_sys::general as k;
 
 use crate::channel::{Doing, Outcome};
 use crate::mount;
-use crate::root::Root;
-use crate::sys::{self, EEXIST, Text, call};
+use crate::root::{Root, split};
+use crate::sys::{self, EEXIST, Fd, Text, call};
 use crate::wire::{Class, Device, Failure};
 
+/// The directory of the last node or link: one after the other is made in /dev. Nothing is mounted between them.
+#[derive(Default)]
+pub(crate) struct Parent(Option<(String, Fd)>);
+
+impl Parent {
+    /// The directory that holds `path`, and its last name.
+    fn of<'p>(&mut self, root: &Root, path: &'p str) -> Outcome<(i32, &'p str)> {
+        let (parent, name) = split(path).doing(Class::Device, "make parent of", path)?;
+        match &self.0 {
+            Some((known, fd)) if known == parent => Ok((fd.number(), name)),
+            _ => {
+                let (fd, _) = root.make_directory(parent).doing(Class::Device, "make parent of", path)?;
+                let number = fd.number();
+                self.0 = Some((String::from(parent), fd));
+                Ok((number, name))
+            }
+        }
+    }
+
+    /// A mount may have covered it.
+    pub(crate) fn forget(&mut self) {
+        self.0 = None;
+    }
+}
+
 /// Makes the node, or finds that it is there already, the same.
-pub(crate) fn make(root: &Root, device: &Device) -> Outcome {
+pub(crate) fn make(root: &Root, parent: &mut Parent, device: &Device) -> Outcome {
     if device.bind {
         return bind(root, device);
     }
-    let (parent, name) = root.parent_of(&device.path).doing(Class::Device, "make parent of", &device.path)?;
+    let (parent, name) = parent.of(root, &device.path)?;
     let text = Text::new(name);
-    match call!(__NR_mknodat, parent.number(), text.as_ptr(), device.mode, kernel_device(device)) {
+    match call!(__NR_mknodat, parent, text.as_ptr(), device.mode, kernel_device(device)) {
         Err(EEXIST) => {
-            let there = sys::stat_at(parent.number(), &text, k::AT_SYMLINK_NOFOLLOW).doing(
+            let there = sys::stat_at(parent, &text, k::AT_SYMLINK_NOFOLLOW).doing(
                 Class::Device,
                 "stat",
                 &device.path,
@@ -38,7 +64,7 @@ pub(crate) fn make(root: &Root, device: &Device) -> Outcome {
     }
     if (device.uid, device.gid) != (0, 0) {
         let flags = k::AT_SYMLINK_NOFOLLOW;
-        call!(__NR_fchownat, parent.number(), text.as_ptr(), device.uid, device.gid, flags).doing(
+        call!(__NR_fchownat, parent, text.as_ptr(), device.uid, device.gid, flags).doing(
             Class::Device,
             "change owner of",
             &device.path,
@@ -70,14 +96,14 @@ fn kernel_device(device: &Device) -> u32 {
 }
 
 /// symlinkat(2).
-pub(crate) fn symlink(root: &Root, target: &str, path: &str, replace: bool) -> Outcome {
-    let (parent, name) = root.parent_of(path).doing(Class::Device, "make parent of", path)?;
+pub(crate) fn symlink(root: &Root, parent: &mut Parent, target: &str, path: &str, replace: bool) -> Outcome {
+    let (parent, name) = parent.of(root, path)?;
     let (name, target) = (Text::new(name), Text::new(target));
     if replace {
         // Nothing there is as good as something removed; what cannot be removed is told by symlinkat.
-        let _ = call!(__NR_unlinkat, parent.number(), name.as_ptr(), 0);
+        let _ = call!(__NR_unlinkat, parent, name.as_ptr(), 0);
     }
-    match call!(__NR_symlinkat, target.as_ptr(), parent.number(), name.as_ptr()) {
+    match call!(__NR_symlinkat, target.as_ptr(), parent, name.as_ptr()) {
         Err(EEXIST) if !replace => Ok(()),
         made => made.map(drop).doing(Class::Device, "make link", path),
     }

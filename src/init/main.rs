@@ -52,6 +52,7 @@ fn main(socket: Option<&CStr>) -> ! {
 struct State {
     root: Option<Root>,
     masks: mount::Masks,
+    parent: device::Parent,
 }
 
 fn run(channel: Channel) -> (Channel, Failure) {
@@ -63,7 +64,7 @@ fn run(channel: Channel) -> (Channel, Failure) {
         let object = "another build of the library".into();
         return (channel, Failure { class: Class::Protocol, verb: "serve".into(), object, errno: 0 });
     }
-    let mut state = State { root: None, masks: mount::Masks::default() };
+    let mut state = State { root: None, masks: mount::Masks::default(), parent: device::Parent::default() };
     for step in &plan.steps {
         if let Step::Execute(program) = step {
             return execute::execute(channel, program);
@@ -110,7 +111,16 @@ impl State {
             Step::Umask { mask } => identity::umask(*mask),
             in_root => {
                 let Some(root) = &self.root else { return Err(no_root()) };
-                take_in_root(root, &mut self.masks, in_root, channel)?;
+                match in_root {
+                    Step::Symlink { target, path, replace } => {
+                        device::symlink(root, &mut self.parent, target, path, *replace)?;
+                    }
+                    Step::Device(device) => device::make(root, &mut self.parent, device)?,
+                    in_root => {
+                        self.parent.forget();
+                        take_in_root(root, &mut self.masks, in_root, channel)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -126,8 +136,6 @@ fn take_in_root(root: &Root, masks: &mut mount::Masks, step: &Step, channel: &Ch
             use channel::Doing;
             root.make_directory(path).map(drop).doing(Class::WorkingDirectory, "make directory", path)
         }
-        Step::Symlink { target, path, replace } => device::symlink(root, target, path, *replace),
-        Step::Device(device) => device::make(root, device),
         Step::Terminal { rows, cols, console } => console::open(root, channel, *rows, *cols, *console),
         Step::OwnStdio { uid } => console::own_streams(root, *uid),
         Step::Mask { path } => masks.mask(root, path),

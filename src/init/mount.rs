@@ -109,8 +109,14 @@ pub(crate) fn filesystem(root: &Root, fs: &Filesystem) -> Outcome {
     let object = format!("{} on {}", fs.source, fs.target);
     let (target, existed) = if fs.real_directory {
         // A proc or sysfs behind a link of the image would be a fake (CVE-2019-19921, CVE-2023-27561).
-        root.make_directory(&fs.target).doing(Class::Mount, "make mount point", &fs.target)?;
-        let real = root.open_real(&fs.target, k::O_PATH | k::O_DIRECTORY);
+        let open = || root.open_real(&fs.target, k::O_PATH | k::O_DIRECTORY);
+        let real = match open() {
+            Err(ENOENT) => {
+                root.make_directory(&fs.target).doing(Class::Mount, "make mount point", &fs.target)?;
+                open()
+            }
+            opened => opened,
+        };
         (real.doing(Class::UnsafePath, "mount", &format!("{object}: not an ordinary directory"))?, true)
     } else {
         root.make_directory(&fs.target).doing(Class::Mount, "make mount point", &fs.target)?

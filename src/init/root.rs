@@ -40,7 +40,7 @@ impl Root {
     /// Opens the directory `path`, making what is missing of it, and says whether it was there.
     pub(crate) fn make_directory(&self, path: &str) -> sys::Result<(Fd, bool)> {
         match self.open(path, k::O_PATH | k::O_DIRECTORY) {
-            Err(ENOENT) => self.walk(path).map(|fd| (fd, false)),
+            Err(ENOENT) => self.make_last(path).or_else(|_| self.walk(path)).map(|fd| (fd, false)),
             found => found.map(|fd| (fd, true)),
         }
     }
@@ -72,13 +72,16 @@ impl Root {
 
     /// The directory that holds `path`, made if missing, and the last name of the path.
     pub(crate) fn parent_of<'p>(&self, path: &'p str) -> sys::Result<(Fd, &'p str)> {
-        let path = path.trim_end_matches('/');
-        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if name.is_empty() || name == "." || name == ".." {
-            return Err(sys::EINVAL);
-        }
-        let parent = if parent.is_empty() { "/" } else { parent };
+        let (parent, name) = split(path)?;
         Ok((self.make_directory(parent)?.0, name))
+    }
+
+    /// The usual case: only the last name is missing, and no link is there. Any error means that it is another.
+    fn make_last(&self, path: &str) -> sys::Result<Fd> {
+        let (parent, name) = split(path)?;
+        let (parent, name) = (self.open(parent, k::O_PATH | k::O_DIRECTORY)?, Text::new(name));
+        call!(__NR_mkdirat, parent.number(), name.as_ptr(), 0o755)?;
+        sys::open_at(parent.number(), &name, k::O_PATH | k::O_DIRECTORY | k::O_NOFOLLOW, 0)
     }
 
     /// Goes down `path` name by name, making directories. A link to something missing is followed inside the root,
@@ -127,6 +130,16 @@ impl Root {
         }
         Ok(here)
     }
+}
+
+/// Parent and last name.
+pub(crate) fn split(path: &str) -> sys::Result<(&str, &str)> {
+    let path = path.trim_end_matches('/');
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    if name.is_empty() || name == "." || name == ".." {
+        return Err(sys::EINVAL);
+    }
+    Ok((if parent.is_empty() { "/" } else { parent }, name))
 }
 
 fn names(path: &str) -> impl DoubleEndedIterator<Item = &str> {

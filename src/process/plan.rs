@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use oci_spec::runtime::{Capabilities, LinuxCapabilities, PosixRlimitType, Process};
+use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, PosixRlimitType, Process};
 
 use crate::error::{Error, Kind, Result};
 use crate::wire::{Execute, Step};
@@ -53,20 +53,37 @@ fn sets(capabilities: Option<&LinuxCapabilities>) -> Result<Step> {
     let set = |get: fn(&LinuxCapabilities) -> &Option<Capabilities>| {
         mask(capabilities.and_then(|c| get(c).as_ref()))
     };
-    Ok(Step::Capabilities {
-        effective: set(LinuxCapabilities::effective)?,
-        permitted: set(LinuxCapabilities::permitted)?,
-        inheritable: set(LinuxCapabilities::inheritable)?,
-        ambient: set(LinuxCapabilities::ambient)?,
-    })
+    let (permitted, inheritable) = (set(LinuxCapabilities::permitted)?, set(LinuxCapabilities::inheritable)?);
+    // The kernel takes no other into the ambient set (capabilities(7)); `warnings` says so.
+    let ambient = set(LinuxCapabilities::ambient)? & permitted & inheritable;
+    Ok(Step::Capabilities { effective: set(LinuxCapabilities::effective)?, permitted, inheritable, ambient })
+}
+
+/// What is not as the configuration says, and no error to runc and its users either.
+pub(crate) fn warnings(process: &Process) -> Vec<String> {
+    let Some(capabilities) = process.capabilities() else { return Vec::new() };
+    let has =
+        |set: &Option<Capabilities>, one: &Capability| set.as_ref().is_some_and(|set| set.contains(one));
+    let impossible = capabilities.ambient().iter().flatten().filter(|capability| {
+        !(has(capabilities.permitted(), capability) && has(capabilities.inheritable(), capability))
+    });
+    let mut names: Vec<String> = impossible.map(|capability| name(*capability)).collect();
+    names.sort();
+    let warn =
+        |name| format!("process.capabilities.ambient: {name} is not permitted and inheritable: left out");
+    names.into_iter().map(warn).collect()
+}
+
+/// As configurations write it: CAP_NET_ADMIN.
+fn name(capability: Capability) -> String {
+    let name = serde_json::to_value(capability).ok();
+    name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned()
 }
 
 /// Capabilities as the kernel's bits (capabilities(7)).
 fn mask(names: Option<&Capabilities>) -> Result<u64> {
     names.into_iter().flatten().try_fold(0, |mask, capability| {
-        // The name under which the type is written: CAP_NET_ADMIN.
-        let name = serde_json::to_value(capability).ok().and_then(|name| name.as_str().map(str::to_owned));
-        let name = name.unwrap_or_default();
+        let name = name(*capability);
         let known: caps::Capability = name
             .parse()
             .map_err(|_| Error::new(Kind::InvalidSpec, format!("process.capabilities: unknown: {name}")))?;

@@ -135,6 +135,13 @@ impl Context {
         self.0.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Logs what a process will not have although it asks for it.
+    pub(super) fn warn(&self, process: Option<&oci_spec::runtime::Process>) {
+        for line in process.map(crate::process::plan::warnings).unwrap_or_default() {
+            self.log(Level::Warn, &line);
+        }
+    }
+
     pub(super) fn log(&self, level: Level, line: &str) {
         if let Some(log) = &self.0.options.log {
             log(level, line);

@@ -77,6 +77,7 @@ impl Context {
             core: Path::new("/proc/kcore").exists(),
         };
         let plan = plan::create(&spec, self.host(), &request)?;
+        self.warn(spec.process().as_ref());
         let directory = Directory::create(self.root(), id)?;
         let mut undo = Undo { context: self, directory, cgroups: Vec::new(), pid_file: None, armed: true };
         undo.directory.keep_config(&config)?;

@@ -58,6 +58,7 @@ impl Container {
             window: options.io.window.map(|window| (window.rows, window.cols)),
         };
         let init_plan = plan::exec(&process, &request)?;
+        self.context.warn(Some(&process));
         streams.add(init.pidfd().as_fd(), keep_below);
         let entrances = cgroup::apply::open(&sub_cgroups(&state.cgroups(), &options.cgroups)?)?;
         let pipes = std::mem::take(&mut streams.pipes);

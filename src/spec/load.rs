@@ -28,6 +28,10 @@ fn parse_document<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T> {
     if bytes.trim_ascii_start().first().is_some_and(|byte| *byte == b'[') {
         return Err(invalid(String::from("not an object")));
     }
+    if let Ok(document) = serde_json::from_slice(bytes) {
+        return Ok(document);
+    }
+    // Once more, slower, for the place of the error.
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let at = error.path().to_string();
