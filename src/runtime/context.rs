@@ -238,10 +238,16 @@ impl Container {
     /// The directory and what it says; a container that is only half there does not exist.
     pub(super) fn load(&self) -> Result<(Directory, StateFile)> {
         let directory = Directory::open(self.context.root(), &self.id)?;
-        match directory.load()? {
-            Some(state) if state.init_process_pid > 0 => Ok((directory, state)),
-            _ => Err(directory::not_found()),
-        }
+        let state = loaded(&directory)?;
+        Ok((directory, state))
+    }
+}
+
+/// What `state.json` says of a container that is wholly there.
+pub(super) fn loaded(directory: &Directory) -> Result<StateFile> {
+    match directory.load()? {
+        Some(state) if state.init_process_pid > 0 => Ok(state),
+        _ => Err(directory::not_found()),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::error::{Error, Kind, Result};
 use crate::namespace;
 use crate::plan::{self, Plan, Request, listener_number};
 use crate::state::directory::{Directory, START_SOCKET};
-use crate::state::file::{Config, Own, StateFile};
+use crate::state::file::{Config, Own, Settled, StateFile};
 use crate::state::time;
 use crate::sys::{Errno, errno_of, process as sys_process, socket};
 use crate::{VERSION, spec, wording};
@@ -101,8 +101,8 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    fn run(&self, mut state: StateFile, mut streams: Streams, undo: &mut Undo<'_>) -> Result<Process> {
-        undo.directory.save(&state)?;
+    fn run(&self, state: StateFile, mut streams: Streams, undo: &mut Undo<'_>) -> Result<Process> {
+        undo.directory.save(&state.settled())?;
         let entrances = self.cgroups(undo)?;
         let keep_below = self.request.keep_below;
         let listener = self.listener(&undo.directory)?;
@@ -124,9 +124,11 @@ impl Making<'_> {
             self.rlimits(spawned.pid())?;
             spawned = spawned.mapped();
         }
+        // Not an error yet: an init program that has failed already says why below.
+        let settled = self.settled(state, spawned.pid());
         let mut ready = spawned.ready(self.deadline)?;
         let console = self.hand_over(&mut ready, undo)?;
-        self.settle(&mut state, ready.pid(), undo)?;
+        undo.directory.save(&settled?)?;
         let released = ready.release()?;
         if listener.is_none() {
             start::executed(&released.channel, self.deadline)?;
@@ -172,14 +174,14 @@ impl Making<'_> {
         Ok(console)
     }
 
-    /// Writes down what is there now.
-    fn settle(&self, state: &mut StateFile, pid: i32, undo: &Undo<'_>) -> Result<()> {
+    /// What will be written down once the process is ready; found out while it is busy.
+    fn settled(&self, mut state: StateFile, pid: i32) -> Result<Settled> {
         let stat = sys_process::stat(pid)
             .ok_or_else(|| Error::os(Kind::System, "read stat of the init program", Errno::ESRCH as i32))?;
         state.init_process_pid = pid;
         state.init_process_start = stat.start_time;
         state.namespace_paths = namespace_paths(pid);
-        undo.directory.save(state)
+        Ok(state.settled())
     }
 }
 

@@ -4,11 +4,11 @@
 use std::os::fd::AsFd;
 
 use super::channel::Channel;
-use super::context::Container;
+use super::context::{Container, loaded};
 use super::deadline::Deadline;
 use super::options::Call;
 use crate::error::{Error, Kind, Result};
-use crate::state::directory::START_SOCKET;
+use crate::state::directory::{Directory, START_SOCKET};
 use crate::state::status::{Status, observe};
 use crate::sys::socket;
 use crate::wording;
@@ -21,11 +21,11 @@ impl Container {
     /// [`Kind::ExecNotFound`] and [`Kind::ExecPermission`] for a program that went away since the create.
     pub fn start(&self, call: Call<'_>) -> Result<()> {
         let deadline = Deadline::new(call);
-        let (directory, _) = self.load()?;
+        let directory = Directory::open(self.context.root(), &self.id)?;
         directory.lock()?;
-        // Read again under the lock: somebody may have deleted it while we waited.
-        let (directory_now, state) = self.load()?;
-        match observe(&directory_now, &state) {
+        // Read under the lock: somebody may have deleted it while we waited.
+        let state = loaded(&directory)?;
+        match observe(&directory, &state) {
             Status::Created => {}
             Status::Stopped => return Err(Error::new(Kind::NotRunning, wording::START_STOPPED)),
             Status::Running => return Err(Error::new(Kind::Running, wording::START_RUNNING)),
@@ -33,7 +33,7 @@ impl Container {
             other => return Err(Error::new(Kind::Running, wording::start_in_state(&other.to_string()))),
         }
         let error = |errno| Error::os(Kind::System, "start container", errno as i32);
-        let peer = socket::connect_in(directory_now.fd(), START_SOCKET).map_err(error)?;
+        let peer = socket::connect_in(directory.fd(), START_SOCKET).map_err(error)?;
         socket::send(peer.as_fd(), b"s", None).map_err(error)?;
         executed(&Channel::new(peer), &deadline)
     }

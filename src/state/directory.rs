@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::file::StateFile;
+use super::file::{Settled, StateFile};
 use crate::error::{Error, Kind, Result};
 use crate::sys::{Errno, errno_of, file};
 use crate::wording;
@@ -98,10 +98,8 @@ impl Directory {
     }
 
     /// Writes `state.json` as a whole.
-    pub(crate) fn save(&self, state: &StateFile) -> Result<()> {
-        // A struct of strings and numbers: serialising cannot fail.
-        let bytes = serde_json::to_vec(state).unwrap_or_default();
-        self.write(STATE, &bytes, file::replace)
+    pub(crate) fn save(&self, state: &Settled) -> Result<()> {
+        self.write(STATE, &state.0, file::replace)
     }
 
     /// Keeps the configuration: what happens to the bundle's later is of no consequence (runtime.md).

@@ -47,7 +47,17 @@ pub(crate) struct Own {
     pub(crate) created_ns: i64,
 }
 
+/// The bytes of a `state.json`.
+#[derive(Debug)]
+pub(crate) struct Settled(pub(super) Vec<u8>);
+
 impl StateFile {
+    /// The document as bytes.
+    pub(crate) fn settled(&self) -> Settled {
+        // A struct of strings and numbers: serialising cannot fail.
+        Settled(serde_json::to_vec(self).unwrap_or_default())
+    }
+
     /// The cgroup directories, each with the controller that it is for.
     pub(crate) fn cgroups(&self) -> Vec<(String, PathBuf)> {
         self.cgroup_paths.iter().map(|(name, path)| (name.clone(), path.clone())).collect()
