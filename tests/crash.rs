@@ -1,6 +1,12 @@
 //! kill -9 of the runtime before each of its system calls: `delete --force` leaves nothing, whichever it was.
 //!
 //! The runtime is traced and killed at its nth system call, for every n until it gets through.
+#![allow(
+    clippy::unwrap_used,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::zombie_processes,
+    reason = "a test panics when it is wrong, and traces its children by hand"
+)]
 
 mod support;
 

@@ -1,4 +1,10 @@
 //! Each fallback once: the newer system call answers ENOSYS, and the container is the same.
+#![allow(
+    clippy::unwrap_used,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::zombie_processes,
+    reason = "a test panics when it is wrong, and traces its children by hand"
+)]
 
 mod support;
 

@@ -1,4 +1,10 @@
 //! The life of a container through the Rust API: states, refusals, what is left. Needs root.
+#![allow(
+    clippy::unwrap_used,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::zombie_processes,
+    reason = "a test panics when it is wrong, and traces its children by hand"
+)]
 
 mod support;
 

@@ -1,5 +1,11 @@
 //! What root tests share: a bundle with a busybox, a state root of their own, the proof that nothing is left.
 //! Not a framework: each test calls the library or the command line itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::zombie_processes,
+    reason = "a test panics when it is wrong, and traces its children by hand"
+)]
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::fs;
