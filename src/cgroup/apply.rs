@@ -28,10 +28,10 @@ pub(crate) fn make(plan: &CgroupPlan) -> Result<()> {
         return Ok(());
     }
     for directory in &plan.v1 {
-        make_directory(&directory.path).map_err(no_permission)?;
-        fill(directory)?;
+        let fresh = make_directory(&directory.path).map_err(no_permission)?;
+        fill(directory, fresh)?;
     }
-    plan.unified.as_deref().map_or(Ok(()), |path| make_directory(path).map_err(no_permission))
+    plan.unified.as_deref().map_or(Ok(()), |path| make_directory(path).map(drop).map_err(no_permission))
 }
 
 /// An ordinary user who asks for limits learns what it would take.
@@ -39,12 +39,14 @@ fn no_permission(error: Error) -> Error {
     if error.kind() == Kind::Permission { error.during(wording::ROOTLESS_CGROUP) } else { error }
 }
 
-fn make_directory(path: &Path) -> Result<()> {
+/// Whether it was made, and not there already.
+fn make_directory(path: &Path) -> Result<bool> {
     match fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(path),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(path).map(|()| true),
         // Left by a container that was killed, or made by an engine for this one.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => empty(path),
-        made => made,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => empty(path).map(|()| false),
+        Err(error) => Err(error),
     }
     .map_err(|error| cgroup_error("make cgroup", path, &error))
 }
@@ -68,9 +70,9 @@ fn cgroup_error(doing: &str, path: &Path, error: &io::Error) -> Error {
     Error::os(if denied { Kind::Permission } else { Kind::Cgroup }, doing, errno)
 }
 
-fn fill(directory: &Directory) -> Result<()> {
+fn fill(directory: &Directory, fresh: bool) -> Result<()> {
     if directory.controllers.split(',').any(|controller| controller == "cpuset") {
-        inherit_cpuset(&directory.path, &directory.mount)?;
+        inherit_cpuset(&directory.path, &directory.mount, fresh)?;
     }
     let mut open: Option<(&str, OwnedFd)> = None;
     for (name, value) in &directory.writes {
@@ -90,20 +92,25 @@ fn fill(directory: &Directory) -> Result<()> {
 }
 
 /// A new cpuset has no CPUs and no memory, and nobody can enter it (cpuset(7)): it takes its parent's, from the top.
-fn inherit_cpuset(path: &Path, mount: &Path) -> Result<()> {
+fn inherit_cpuset(path: &Path, mount: &Path, fresh: bool) -> Result<()> {
     for name in ["cpuset.cpus", "cpuset.mems"] {
-        inherit(path, mount, name).map_err(|error| cgroup_error("fill cpuset of", path, &error))?;
+        inherit(path, mount, name, fresh).map_err(|error| cgroup_error("fill cpuset of", path, &error))?;
     }
     Ok(())
 }
 
-fn inherit(path: &Path, mount: &Path, name: &str) -> io::Result<String> {
-    let own = fs::read_to_string(path.join(name))?;
-    if !own.trim().is_empty() || path == mount {
-        return Ok(own);
+/// `fresh`: made just now, so there is nothing in it to be kept.
+fn inherit(path: &Path, mount: &Path, name: &str, fresh: bool) -> io::Result<String> {
+    if !fresh || path == mount {
+        let own = fs::read_to_string(path.join(name))?;
+        if !own.trim().is_empty() || path == mount {
+            return Ok(own);
+        }
     }
-    let Some(parent) = path.parent() else { return Ok(own) };
-    let inherited = inherit(parent, mount, name)?;
+    let inherited = match path.parent() {
+        Some(parent) => inherit(parent, mount, name, false)?,
+        None => return Ok(String::new()),
+    };
     fs::write(path.join(name), inherited.trim_end())?;
     Ok(inherited)
 }

@@ -6,13 +6,18 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use linux_raw_sys::general as k;
 
 use crate::sys::{self, EEXIST, ELOOP, ENOENT, Fd, Text, call};
 
 /// The root filesystem's mount.
-pub(crate) struct Root(Fd);
+pub(crate) struct Root {
+    fd: Fd,
+    /// The last directory asked for was missing: the next one, likely a sibling, will be, too.
+    missing: Cell<bool>,
+}
 
 const IN_ROOT: u32 = k::RESOLVE_IN_ROOT | k::RESOLVE_NO_MAGICLINKS;
 /// As many links as the kernel follows (path_resolution(7)).
@@ -20,26 +25,33 @@ const LINKS: u32 = 40;
 
 impl Root {
     pub(crate) const fn new(fd: Fd) -> Self {
-        Self(fd)
+        Self { fd, missing: Cell::new(false) }
     }
 
     pub(crate) const fn fd(&self) -> &Fd {
-        &self.0
+        &self.fd
     }
 
     /// Opens what `path` leads to; links in it are followed inside the root.
     pub(crate) fn open(&self, path: &str, flags: u32) -> sys::Result<Fd> {
-        sys::open_at2(self.0.number(), &Text::new(path), flags, 0, IN_ROOT)
+        sys::open_at2(self.fd.number(), &Text::new(path), flags, 0, IN_ROOT)
     }
 
     /// Opens `path` if no part of it is a link.
     pub(crate) fn open_real(&self, path: &str, flags: u32) -> sys::Result<Fd> {
-        sys::open_at2(self.0.number(), &Text::new(path), flags, 0, IN_ROOT | k::RESOLVE_NO_SYMLINKS)
+        sys::open_at2(self.fd.number(), &Text::new(path), flags, 0, IN_ROOT | k::RESOLVE_NO_SYMLINKS)
     }
 
     /// Opens the directory `path`, making what is missing of it, and says whether it was there.
     pub(crate) fn make_directory(&self, path: &str) -> sys::Result<(Fd, bool)> {
-        match self.open(path, k::O_PATH | k::O_DIRECTORY) {
+        if self.missing.get()
+            && let Ok(made) = self.make_last(path)
+        {
+            return Ok((made, false));
+        }
+        let found = self.open(path, k::O_PATH | k::O_DIRECTORY);
+        self.missing.set(found == Err(ENOENT));
+        match found {
             Err(ENOENT) => self.make_last(path).or_else(|_| self.walk(path)).map(|fd| (fd, false)),
             found => found.map(|fd| (fd, true)),
         }

@@ -125,10 +125,11 @@ impl Making<'_> {
             spawned = spawned.mapped();
         }
         // Not an error yet: an init program that has failed already says why below.
-        let settled = self.settled(state, spawned.pid());
+        let settled = self.settled(state, spawned.pid()).and_then(|state| undo.directory.prepare(&state));
         let mut ready = spawned.ready(self.deadline)?;
         let console = self.hand_over(&mut ready, undo)?;
-        undo.directory.save(&settled?)?;
+        settled?;
+        undo.directory.commit()?;
         let released = ready.release()?;
         if listener.is_none() {
             start::executed(&released.channel, self.deadline)?;

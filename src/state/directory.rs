@@ -102,6 +102,18 @@ impl Directory {
         self.write(STATE, &state.0, file::replace)
     }
 
+    /// Writes it where nobody looks, until [`commit`](Self::commit).
+    pub(crate) fn prepare(&self, state: &Settled) -> Result<()> {
+        self.write(STATE, &state.0, file::prepare)
+    }
+
+    /// Makes what was prepared the `state.json`.
+    pub(crate) fn commit(&self) -> Result<()> {
+        file::commit(self.fd(), STATE).map_err(|errno| {
+            Error::os(Kind::System, format!("write {}", self.path.join(STATE).display()), errno as i32)
+        })
+    }
+
     /// Keeps the configuration: what happens to the bundle's later is of no consequence (runtime.md).
     pub(crate) fn keep_config(&self, config: &[u8]) -> Result<()> {
         self.write(CONFIG, config, file::create)

@@ -42,14 +42,27 @@ pub(crate) fn try_lock(directory: BorrowedFd<'_>) -> Result<bool> {
 
 /// Writes `name` in `directory` as a whole or not at all: a temporary file, then rename(2).
 pub(crate) fn replace(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result {
-    let temporary = format!(".{name}.new");
-    let written = create(directory, &temporary, bytes, mode)
-        .and_then(|()| nix::fcntl::renameat(directory, temporary.as_str(), directory, name));
+    let written = prepare(directory, name, bytes, mode).and_then(|()| commit(directory, name));
     if written.is_err() {
         // The first error is the one worth telling.
-        let _ = nix::unistd::unlinkat(directory, temporary.as_str(), nix::unistd::UnlinkatFlags::NoRemoveDir);
+        let flags = nix::unistd::UnlinkatFlags::NoRemoveDir;
+        let _ = nix::unistd::unlinkat(directory, temporary(name).as_str(), flags);
     }
     written
+}
+
+/// The first half of [`replace`]: nobody sees it yet.
+pub(crate) fn prepare(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result {
+    create(directory, &temporary(name), bytes, mode)
+}
+
+/// The second half.
+pub(crate) fn commit(directory: BorrowedFd<'_>, name: &str) -> Result {
+    nix::fcntl::renameat(directory, temporary(name).as_str(), directory, name)
+}
+
+fn temporary(name: &str) -> String {
+    format!(".{name}.new")
 }
 
 /// Writes a new file `name`; one that a killed predecessor left is replaced.
