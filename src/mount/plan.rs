@@ -42,7 +42,8 @@ fn one(mount: &Mount, bundle: &Path, cgroups: &CgroupPlan, steps: &mut Vec<Step>
         fstype: fstype.to_owned(),
         source,
         target,
-        attributes: options.mount.set,
+        // A new filesystem is a tree of one mount.
+        attributes: options.mount.set | options.tree.set,
         propagation: options.propagation,
         inherit_mode: fstype == "tmpfs" && !has_mode,
         real_directory: matches!(fstype, "proc" | "sysfs"),
@@ -105,7 +106,7 @@ fn clean(path: &str) -> String {
 /// and shows the container as its root; without, the container's own directory is bound.
 fn cgroup(target: &str, options: &Options, cgroups: &CgroupPlan, steps: &mut Vec<Step>) -> Result<()> {
     const FLAGS: u64 = NOSUID | NODEV | NOEXEC;
-    let read_only = options.mount.set & RDONLY;
+    let read_only = (options.mount.set | options.tree.set) & RDONLY;
     steps.push(Step::Mount(Filesystem {
         fstype: String::from("tmpfs"),
         source: String::from("tmpfs"),
@@ -199,7 +200,7 @@ pub(crate) fn protections(spec: &Spec, steps: &mut Vec<Step>) -> Result<()> {
         let options = Options::parse(mount.options().iter().flatten().map(String::as_str))?;
         let path = clean(&mount.destination().to_string_lossy());
         let delayed = mount.typ().as_deref() == Some("tmpfs") || path == "/dev";
-        if options.bind.is_none() && delayed && options.mount.set & RDONLY != 0 {
+        if options.bind.is_none() && delayed && (options.mount.set | options.tree.set) & RDONLY != 0 {
             steps.push(Step::MountAttributes { path, set: RDONLY });
         }
     }
