@@ -355,3 +355,79 @@ fn an_exec_into_an_ending_container_is_told_so_and_leaves_nobody() {
     }
     world.assert_nothing_left();
 }
+
+/// Zombies of this process that were init programs. One that another test is about to wait for is gone in a moment.
+fn zombies_of_ours() -> Vec<String> {
+    let own = format!(" Z {} ", std::process::id());
+    let stats = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path().join("stat"));
+    let texts = stats.filter_map(|path| fs::read_to_string(path).ok());
+    texts.filter(|text| text.contains("(riverrun-init)") && text.contains(&own)).collect()
+}
+
+#[test]
+fn a_program_that_the_kernel_refuses_leaves_nobody_and_no_pid_file() {
+    if skipped("a_program_that_the_kernel_refuses_leaves_nobody_and_no_pid_file") {
+        return;
+    }
+    let world = World::new("enoexec");
+    let garbage = world.bundle.join("rootfs/garbage");
+    fs::write(&garbage, [0x7f, 0, 1, 2]).unwrap();
+    fs::set_permissions(&garbage, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let context = world.context();
+    let pid_file = Some(world.directory.join("pid"));
+    // Only execve(2) itself can tell, after everything else is done.
+    world.config(&["/garbage"], |_| {});
+    let options = riverrun::CreateOptions { pid_file: pid_file.clone(), ..world.options() };
+    let error = context.run(&world.id("run"), options).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (Kind::ExecPermission, "exec: \"/garbage\": exec format error")
+    );
+    assert!(!world.directory.join("pid").exists());
+    world.config(&["sleep", "1000"], |_| {});
+    let container = context.run(&world.id("c"), world.options()).unwrap();
+    let options = ExecOptions { pid_file, ..exec_options(&container, &["/garbage"]) };
+    assert_eq!(container.exec(options).unwrap_err().kind(), Kind::ExecPermission);
+    assert!(!world.directory.join("pid").exists());
+    let gone = (0..100).any(|_| {
+        zombies_of_ours().is_empty() || {
+            thread::sleep(Duration::from_millis(20));
+            false
+        }
+    });
+    assert!(gone, "{:?}", zombies_of_ours());
+    container.delete(true, Call::default()).unwrap();
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_failed_create_removes_no_cgroup_that_was_there_before() {
+    if skipped("a_failed_create_removes_no_cgroup_that_was_there_before") {
+        return;
+    }
+    let world = World::new("foreign");
+    let name = world.id("pod");
+    let foreign = std::path::Path::new("/sys/fs/cgroup/pids").join(&name);
+    if !foreign.parent().unwrap().join("cgroup.procs").exists() {
+        eprintln!(
+            "skipped a_failed_create_removes_no_cgroup_that_was_there_before: needs the pids hierarchy"
+        );
+        return;
+    }
+    fs::create_dir_all(foreign.join("sub")).unwrap();
+    let mut member = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    fs::write(foreign.join("cgroup.procs"), member.id().to_string()).unwrap();
+    world.config(&["true"], |config| config["linux"]["cgroupsPath"] = json!(format!("/{name}")));
+    let outcome = world.context().create(&world.id("c"), world.options()).map(drop);
+    let survived = foreign.join("sub").is_dir();
+    member.kill().unwrap();
+    member.wait().unwrap();
+    fs::remove_dir(foreign.join("sub")).unwrap();
+    fs::remove_dir(&foreign).unwrap();
+    let error = outcome.unwrap_err();
+    assert!(error.to_string().contains("container's cgroup is not empty: 1 process(es) found"), "{error}");
+    assert!(survived, "the sub-cgroup of somebody else is gone");
+    world.config(&["/nosuch"], |config| config["linux"]["cgroupsPath"] = json!(format!("/{name}/deep/er")));
+    world.context().create(&world.id("c"), world.options()).unwrap_err();
+    world.assert_nothing_left();
+}

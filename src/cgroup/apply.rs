@@ -22,16 +22,37 @@ pub(crate) struct Entrances {
     pub(crate) unified: Option<OwnedFd>,
 }
 
-/// Makes and fills all directories. On failure the caller removes what there is.
-pub(crate) fn make(plan: &CgroupPlan) -> Result<()> {
+/// The directories that a create made itself. Others were there before, with whatever is in them.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    /// The container's own.
+    own: Vec<(String, PathBuf)>,
+    /// Those on the way to them, from the top.
+    parents: Vec<PathBuf>,
+}
+
+impl Made {
+    /// Removes them.
+    pub(crate) fn unmake(&self) -> Result<()> {
+        let removed = remove(&self.own);
+        for parent in self.parents.iter().rev() {
+            // One that somebody else has moved into meanwhile stays.
+            let _ = fs::remove_dir(parent);
+        }
+        removed
+    }
+}
+
+/// Makes and fills all directories. On failure the caller unmakes what was made.
+pub(crate) fn make(plan: &CgroupPlan, made: &mut Made) -> Result<()> {
     if plan.borrowed {
         return Ok(());
     }
     for directory in &plan.v1 {
-        let fresh = make_directory(&directory.path).map_err(no_permission)?;
+        let fresh = make_directory(&directory.path, made).map_err(no_permission)?;
         fill(directory, fresh)?;
     }
-    plan.unified.as_deref().map_or(Ok(()), |path| make_directory(path).map(drop).map_err(no_permission))
+    plan.unified.as_deref().map_or(Ok(()), |path| make_directory(path, made).map(drop).map_err(no_permission))
 }
 
 /// An ordinary user who asks for limits learns what it would take.
@@ -40,15 +61,35 @@ fn no_permission(error: Error) -> Error {
 }
 
 /// Whether it was made, and not there already.
-fn make_directory(path: &Path) -> Result<bool> {
-    match fs::create_dir(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(path).map(|()| true),
+fn make_directory(path: &Path, made: &mut Made) -> Result<bool> {
+    let mut create = fs::create_dir(path);
+    if create.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        create = make_parents(path, made).and_then(|()| fs::create_dir(path));
+    }
+    match create {
+        Ok(()) => {
+            made.own.push((String::new(), path.to_owned()));
+            Ok(true)
+        }
         // Left by a container that was killed, or made by an engine for this one.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => empty(path).map(|()| false),
         Err(error) => Err(error),
     }
     .map_err(|error| cgroup_error("make cgroup", path, &error))
+}
+
+fn make_parents(path: &Path, made: &mut Made) -> io::Result<()> {
+    let missing: Vec<&Path> = path.ancestors().skip(1).take_while(|parent| !parent.is_dir()).collect();
+    for parent in missing.into_iter().rev() {
+        match fs::create_dir(parent) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            outcome => {
+                outcome?;
+                made.parents.push(parent.to_owned());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Processes of somebody else must not come under this container's limits.

@@ -5,4 +5,4 @@
 
 pub(crate) mod apply;
 pub(crate) mod plan;
-mod resources;
+pub(crate) mod resources;

@@ -99,6 +99,21 @@ pub(super) fn has_limits(resources: &LinuxResources) -> bool {
     table(resources).iter().any(|(_, _, _, value)| value.is_some())
 }
 
+/// What no kernel does any more, and runc's users still write.
+pub(crate) fn warnings(linux: &Linux) -> Vec<String> {
+    let memory = linux.resources().as_ref().and_then(|resources| resources.memory().as_ref());
+    #[allow(deprecated, reason = "deprecated by the specification is why it is told")]
+    let given = [
+        ("kernel", memory.is_some_and(|memory| memory.kernel().is_some())),
+        ("kernelTCP", memory.is_some_and(|memory| memory.kernel_tcp().is_some())),
+        ("useHierarchy", memory.is_some_and(|memory| memory.use_hierarchy() == Some(false))),
+    ];
+    let given = given.into_iter().filter(|(_, given)| *given);
+    given
+        .map(|(name, _)| format!("linux.resources.memory.{name}: the kernel has no such limit: left out"))
+        .collect()
+}
+
 fn refuse_what_waits(resources: &LinuxResources) -> Result<()> {
     let cpu = resources.cpu().as_ref();
     let waiting = [

@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use oci_spec::runtime::{Linux, Process as OciProcess};
+
 use super::options::{ContextOptions, Level};
 use super::process::Process;
 use crate::error::{Error, Kind, Result};
@@ -135,10 +137,12 @@ impl Context {
         self.0.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs what a process will not have although it asks for it.
-    pub(super) fn warn(&self, process: Option<&oci_spec::runtime::Process>) {
-        for line in process.map(crate::process::plan::warnings).unwrap_or_default() {
-            self.log(Level::Warn, &line);
+    /// Logs what a container or a process will not have although it asks for it.
+    pub(super) fn warn(&self, process: Option<&OciProcess>, linux: Option<&Linux>) {
+        let of_process = process.map(crate::process::plan::warnings).unwrap_or_default();
+        let of_linux = linux.map(crate::cgroup::resources::warnings).unwrap_or_default();
+        for line in of_process.iter().chain(&of_linux) {
+            self.log(Level::Warn, line);
         }
     }
 

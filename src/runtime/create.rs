@@ -18,7 +18,6 @@ use super::io::{self, Streams};
 use super::options::{CreateOptions, Level};
 use super::process::Process;
 use super::spawn::{Birth, Ready, Spawned};
-use super::start;
 use crate::cgroup;
 use crate::cgroup::apply::Entrances;
 use crate::error::{Error, Kind, Result};
@@ -77,9 +76,15 @@ impl Context {
             core: Path::new("/proc/kcore").exists(),
         };
         let plan = plan::create(&spec, self.host(), &request)?;
-        self.warn(spec.process().as_ref());
+        self.warn(spec.process().as_ref(), spec.linux().as_ref());
         let directory = Directory::create(self.root(), id)?;
-        let mut undo = Undo { context: self, directory, cgroups: Vec::new(), pid_file: None, armed: true };
+        let mut undo = Undo {
+            context: self,
+            directory,
+            cgroups: cgroup::apply::Made::default(),
+            pid_file: None,
+            armed: true,
+        };
         undo.directory.keep_config(&config)?;
         let state = journal(self, &spec, &plan, &request);
         let making =
@@ -116,7 +121,7 @@ impl Making<'_> {
             entrances: &entrances,
             oom_score_adj: self.plan.oom_score_adj,
             unmapped: self.plan.maps.is_some(),
-            rootless: self.context.is_rootless(),
+            context: self.context,
         };
         let mut spawned = Spawned::new(&birth, &self.plan.init, streams, keep_below + 1)?;
         if let Some(maps) = &self.plan.maps {
@@ -130,18 +135,15 @@ impl Making<'_> {
         let console = self.hand_over(&mut ready, undo)?;
         settled?;
         undo.directory.commit()?;
-        let released = ready.release()?;
-        if listener.is_none() {
-            start::executed(&released.channel, self.deadline)?;
-        }
+        let released =
+            if self.request.wait_for_start { ready.release() } else { ready.execute(self.deadline) }?;
         Ok(Process::new(released.pid, released.pidfd, console, pipes))
     }
 
     /// Makes the cgroups and opens the ways into them.
     fn cgroups(&self, undo: &mut Undo<'_>) -> Result<Entrances> {
-        undo.cgroups = self.plan.cgroups.paths();
-        cgroup::apply::make(&self.plan.cgroups)?;
-        cgroup::apply::open(&undo.cgroups)
+        cgroup::apply::make(&self.plan.cgroups, &mut undo.cgroups)?;
+        cgroup::apply::open(&self.plan.cgroups.paths())
     }
 
     fn listener(&self, directory: &Directory) -> Result<Option<OwnedFd>> {
@@ -201,7 +203,7 @@ pub(super) fn hand_over_console(ready: &mut Ready, socket: Option<&Path>) -> Res
 struct Undo<'a> {
     context: &'a Context,
     directory: Directory,
-    cgroups: Vec<(String, PathBuf)>,
+    cgroups: cgroup::apply::Made,
     pid_file: Option<PathBuf>,
     armed: bool,
 }
@@ -215,7 +217,7 @@ impl Drop for Undo<'_> {
             let _ = fs::remove_file(path);
         }
         // The directory goes last: as long as it is there, `delete --force` finds what could not be removed.
-        match cgroup::apply::remove(&self.cgroups).and_then(|()| self.directory.remove()) {
+        match self.cgroups.unmake().and_then(|()| self.directory.remove()) {
             Ok(()) => {}
             Err(error) => self.context.log(Level::Warn, &format!("clean up after a failed create: {error}")),
         }

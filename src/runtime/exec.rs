@@ -14,7 +14,6 @@ use super::io::{self, Streams};
 use super::options::{Call, ExecOptions};
 use super::process::Process;
 use super::spawn::{Birth, Spawned};
-use super::start;
 use crate::cgroup;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{self, ExecRequest};
@@ -58,7 +57,7 @@ impl Container {
             window: options.io.window.map(|window| (window.rows, window.cols)),
         };
         let init_plan = plan::exec(&process, &request)?;
-        self.context.warn(Some(&process));
+        self.context.warn(Some(&process), None);
         streams.add(init.pidfd().as_fd(), keep_below);
         let entrances = cgroup::apply::open(&sub_cgroups(&state.cgroups(), &options.cgroups)?)?;
         let pipes = std::mem::take(&mut streams.pipes);
@@ -68,7 +67,7 @@ impl Container {
             entrances: &entrances,
             oom_score_adj: process.oom_score_adj(),
             unmapped: false,
-            rootless: self.context.is_rootless(),
+            context: &self.context,
         };
         let started = Spawned::new(&birth, &init_plan, streams, keep_below + 1);
         let ready = started.and_then(|spawned| spawned.ready(&deadline));
@@ -80,10 +79,12 @@ impl Container {
         if let Some(path) = &options.pid_file {
             io::write_pid_file(path, ready.pid())?;
         }
-        let released = ready.release()?;
+        let released = ready.execute(&deadline).inspect_err(|_| {
+            // It names nobody any more.
+            let _ = options.pid_file.as_ref().map(std::fs::remove_file);
+        })?;
         let process = Process::new(released.pid, released.pidfd, console, pipes);
         self.context.adopt(&self.id, &process);
-        start::executed(&released.channel, &deadline)?;
         Ok(process)
     }
 }

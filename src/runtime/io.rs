@@ -35,7 +35,7 @@ impl Streams {
                 Error::new(Kind::InvalidArgument, message)
             };
             if fd.container < 3 || fd.container > 1 << 16 {
-                return Err(invalid("the number must be 3 or more"));
+                return Err(invalid("the number must be between 3 and 65536"));
             }
             if streams.map.iter().any(|(_, number)| *number == fd.container) {
                 return Err(invalid("the number is given twice"));

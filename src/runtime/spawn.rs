@@ -9,9 +9,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::channel::Channel;
+use super::context::Context;
 use super::deadline::Deadline;
 use super::io::Streams;
-use super::options::Call;
+use super::options::{Call, Level};
+use super::start;
 use crate::cgroup::apply::Entrances;
 use crate::error::{Error, Kind, Result};
 use crate::sys::clone::{self, Child, Spawn, Stage};
@@ -27,8 +29,8 @@ pub(super) struct Birth<'a> {
     pub(super) oom_score_adj: Option<i32>,
     /// The user namespace has no map yet.
     pub(super) unmapped: bool,
-    /// Errors of the OOM score are no errors: the caller may not lower it.
-    pub(super) rootless: bool,
+    /// Whether an ordinary user starts it, who may not lower the OOM score; and where that is told.
+    pub(super) context: &'a Context,
 }
 
 /// As much of a plan as the socket's buffer surely takes before anybody reads.
@@ -48,8 +50,7 @@ pub(super) struct Ready(Guard);
 #[derive(Debug)]
 struct Guard {
     child: Option<Child>,
-    /// `None` once released.
-    channel: Option<Channel>,
+    channel: Channel,
     console: Option<(OwnedFd, String)>,
     /// The plan has a hop, and the pidfd of the process that goes on has not come yet.
     moves: bool,
@@ -60,7 +61,6 @@ struct Guard {
 pub(super) struct Released {
     pub(super) pid: i32,
     pub(super) pidfd: OwnedFd,
-    pub(super) channel: Channel,
 }
 
 impl Spawned {
@@ -84,7 +84,7 @@ impl Spawned {
         drop((streams, theirs));
         channel.send_encoded(late);
         let moves = plan.steps.contains(&Step::Hop);
-        Ok(Self(Guard { child: Some(child), channel: Some(channel), console: None, moves }))
+        Ok(Self(Guard { child: Some(child), channel, console: None, moves }))
     }
 
     pub(super) fn pid(&self) -> i32 {
@@ -93,9 +93,7 @@ impl Spawned {
 
     /// Tells the init program that its ids are mapped.
     pub(super) fn mapped(self) -> Self {
-        if let Some(channel) = &self.0.channel {
-            channel.send(ToInit::IdsMapped);
-        }
+        self.0.channel.send(ToInit::IdsMapped);
         self
     }
 
@@ -124,13 +122,21 @@ impl Ready {
         self.0.console.take()
     }
 
-    /// From here on the process is the container's: nothing kills it but what is asked for.
-    pub(super) fn release(mut self) -> Result<Released> {
-        let (Some(child), Some(channel)) = (self.0.child.take(), self.0.channel.take()) else {
-            return Err(gone());
-        };
-        channel.send(ToInit::Go);
-        Ok(Released { pid: child.pid, pidfd: child.pidfd, channel })
+    /// From here on the process is the container's: nothing kills it but what is asked for. It waits for `start`.
+    pub(super) fn release(self) -> Result<Released> {
+        self.go().disarm()
+    }
+
+    /// The same once its program is executed; until then an error kills it.
+    pub(super) fn execute(self, deadline: &Deadline<'_>) -> Result<Released> {
+        let guard = self.go();
+        start::executed(&guard.channel, deadline)?;
+        guard.disarm()
+    }
+
+    fn go(self) -> Guard {
+        self.0.channel.send(ToInit::Go);
+        self.0
     }
 }
 
@@ -139,9 +145,13 @@ fn gone() -> Error {
 }
 
 impl Guard {
+    fn disarm(mut self) -> Result<Released> {
+        let child = self.child.take().ok_or_else(gone)?;
+        Ok(Released { pid: child.pid, pidfd: child.pidfd })
+    }
+
     fn next(&self, deadline: &Deadline<'_>) -> Result<Option<(ToRuntime, Option<OwnedFd>)>> {
-        let channel = self.channel.as_ref().ok_or_else(gone)?;
-        channel.expect(deadline, "wait for the init program")
+        self.channel.expect(deadline, "wait for the init program")
     }
 
     /// The two who write may be heard in any order: `Ready` counts once `Moved` is there, too.
@@ -234,10 +244,11 @@ fn start(birth: &Birth<'_>, streams: &Streams, socket_number: i32) -> Result<Chi
         oom_score_adj: oom_score_adj.as_deref(),
     };
     let mut started = clone::spawn(&wanted);
-    if birth.rootless
+    if birth.context.is_rootless()
         && let Err(clone::Failure { stage: Stage::OomScoreAdj, errno: Errno::EACCES | Errno::EPERM }) =
             started
     {
+        birth.context.log(Level::Warn, "process.oomScoreAdj: may not be lowered: left as it is");
         wanted.oom_score_adj = None;
         started = clone::spawn(&wanted);
     }
