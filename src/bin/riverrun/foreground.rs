@@ -87,8 +87,10 @@ struct Follower<'a> {
 
 impl Follower<'_> {
     /// Returns once the process has exited and its last words are out.
+    ///
+    /// The first size went with the options, where the configuration names none: no resize here, which would come while
+    /// the program runs already. What changed since it was asked for is a SIGWINCH that waits in `signals`.
     fn follow(mut self) -> Result<Exit, Failure> {
-        self.resize();
         while !self.finished() {
             self.turn().map_err(|error| io_failure("follow the process", &error))?;
         }

@@ -50,8 +50,9 @@ fn process(container: &Container, matches: &Matches) -> Result<Vec<u8>, Failure>
 
 fn in_foreground(container: &Container, mut options: ExecOptions<'_>, terminal: bool) -> Outcome {
     let host = if terminal { Some(HostTerminal::find()?) } else { None };
-    options.io.window = host.as_ref().and_then(HostTerminal::size);
+    // Signals first: a change of the size after it was asked for must not be missed.
     let signals = Signals::block(terminal)?;
+    options.io.window = host.as_ref().and_then(HostTerminal::size);
     let process = container.exec(options)?;
     let exit = attend(&signals, &process, host.as_ref(), None).inspect_err(|_| {
         // Nobody is left who would read what it prints.
