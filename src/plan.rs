@@ -74,7 +74,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     // Nothing that is mounted here may reach the host, so this comes before the first mount.
     mount::plan::host_propagation(spec, &mut steps)?;
     steps.push(Step::OpenRoot { path: rootfs.to_string_lossy().into_owned() });
-    mount::plan::mounts(spec, &request.bundle, &cgroups, &mut steps)?;
+    mount::plan::mounts(spec, &request.bundle, &cgroups, join_cgroups(&cgroups, &namespaces), &mut steps)?;
     if !mount::plan::dev_is_bound(spec) {
         device::plan::devices(spec, user_namespace || host.in_user_namespace, request.core, &mut steps);
     }
@@ -128,7 +128,6 @@ fn entry(namespaces: &NamespacePlan, request: &Request, steps: &mut Vec<Step>) {
     }
     steps.push(Step::Conceal);
     if namespaces.unshare != 0 {
-        // A cgroup namespace shows as its root the cgroup in which it is made: joined before this program ran.
         steps.push(Step::Unshare { flags: namespaces.unshare });
     }
     if namespaces.has(LinuxNamespaceType::Network) {
@@ -138,6 +137,20 @@ fn entry(namespaces: &NamespacePlan, request: &Request, steps: &mut Vec<Step>) {
     // owner (keyctl(2), KEYCTL_SETPERM).
     let search = if namespaces.maps.is_some() { 0x8 } else { 0x8_0000 };
     session(request.no_new_keyring, &request.id, search, steps);
+}
+
+/// The runtime makes the v1 cgroups while the init program makes its first mounts: on a second CPU they cost no time.
+fn join_cgroups(cgroups: &CgroupPlan, namespaces: &NamespacePlan) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let count = cgroups.entrances();
+    if count != 0 {
+        steps.push(Step::JoinCgroups { count });
+    }
+    if namespaces.cgroup {
+        // It shows as its root the cgroup in which it is made.
+        steps.push(Step::Unshare { flags: LinuxNamespaceType::Cgroup as u64 });
+    }
+    steps
 }
 
 fn session(no_new_keyring: bool, id: &str, permissions: u32, steps: &mut Vec<Step>) {

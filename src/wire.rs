@@ -9,6 +9,7 @@
 //!    │◀───────────────────────────── Moved {} + pidfd │  (only with a hop; from the process that was left, so it
 //!    │                                                │   may come later than what its child says)
 //!    │── IdsMapped ─────────────────────────────────▶│  (only with a new user namespace)
+//!    │── Cgroups + `tasks` files ────────────────────▶│  (only where v1 cgroups are made; mounts go on meanwhile)
 //!    │◀──────────────────────── Console {name} + pty  │  (only with a terminal)
 //!    │◀───────────────────────────────────────── Ready│  everything but the last steps is done
 //!    │── Go ────────────────────────────────────────▶│  state is on disk; end of file here means: give up
@@ -47,6 +48,8 @@ pub(crate) enum Step {
     BecomeRoot,
     /// From here on neither the host's user nor the container may look into this process.
     Conceal,
+    /// Join the v1 cgroups whose `tasks` files come with the runtime's word.
+    JoinCgroups { count: u32 },
     /// Leave these namespaces for new ones.
     Unshare { flags: u64 },
     /// Lead a new session.
@@ -67,6 +70,8 @@ pub(crate) enum Step {
     Mount(Filesystem),
     /// Bind a file or a tree of the host.
     Bind(Bind),
+    /// Show the directories of cgroup v1 below a new tmpfs.
+    MountCgroupV1(CgroupV1),
     /// Make a directory in root, with its parents.
     MakeDirectory { path: String },
     /// Make a symbolic link in root; what is there stays, unless it is to be replaced.
@@ -148,6 +153,18 @@ pub(crate) struct Bind {
     pub(crate) propagation: Vec<u64>,
 }
 
+/// cgroup v1 as the container sees it: a tmpfs with one bind mount a hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CgroupV1 {
+    pub(crate) tmpfs: Filesystem,
+    /// Name in the tmpfs, directory on the host.
+    pub(crate) binds: Vec<(String, String)>,
+    /// Name in the tmpfs, what it leads to: controllers that share a hierarchy.
+    pub(crate) links: Vec<(String, String)>,
+    /// `MOUNT_ATTR_*` of all of them, once they are there.
+    pub(crate) attributes: u64,
+}
+
 /// `MOUNT_ATTR_*` bits to change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attributes {
@@ -190,6 +207,8 @@ pub(crate) struct Execute {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ToInit {
     IdsMapped,
+    /// With the descriptors of as many `tasks` files as [`Step::JoinCgroups`] counts.
+    Cgroups,
     Go,
 }
 
@@ -224,6 +243,7 @@ pub(crate) enum Class {
     Protocol,
     Namespace,
     Userns,
+    Cgroup,
     Mount,
     Rootfs,
     UnsafePath,

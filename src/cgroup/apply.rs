@@ -43,16 +43,27 @@ impl Made {
     }
 }
 
-/// Makes and fills all directories. On failure the caller unmakes what was made.
-pub(crate) fn make(plan: &CgroupPlan, made: &mut Made) -> Result<()> {
-    if plan.borrowed {
-        return Ok(());
+/// Makes and opens the cgroup2 directory, in which the process is born. On failure the caller unmakes what was made.
+pub(crate) fn make_unified(plan: &CgroupPlan, made: &mut Made) -> Result<Entrances> {
+    let mut entrances = Entrances::default();
+    if let Some(path) = plan.unified.as_deref().filter(|_| !plan.borrowed) {
+        make_directory(path, made).map_err(no_permission)?;
+        entrances.unified = Some(file::open_directory(path).map_err(cannot_open(path))?);
     }
-    for directory in &plan.v1 {
+    Ok(entrances)
+}
+
+/// Makes and fills the v1 directories, and opens the `tasks` file of each.
+pub(crate) fn make_v1(plan: &CgroupPlan, made: &mut Made) -> Result<Vec<OwnedFd>> {
+    if plan.borrowed {
+        return Ok(Vec::new());
+    }
+    let one = |directory: &Directory| {
         let fresh = make_directory(&directory.path, made).map_err(no_permission)?;
         fill(directory, fresh)?;
-    }
-    plan.unified.as_deref().map_or(Ok(()), |path| make_directory(path, made).map(drop).map_err(no_permission))
+        open_tasks(&directory.path)
+    };
+    plan.v1.iter().map(one).collect()
 }
 
 /// An ordinary user who asks for limits learns what it would take.
@@ -166,15 +177,21 @@ pub(crate) fn open(paths: &[(String, PathBuf)]) -> Result<Entrances> {
             continue;
         }
         opened.push(path);
-        let error =
-            |errno: Errno| Error::os(Kind::Cgroup, format!("open cgroup {}", path.display()), errno as i32);
         if controller.is_empty() {
-            entrances.unified = Some(file::open_directory(path).map_err(error)?);
+            entrances.unified = Some(file::open_directory(path).map_err(cannot_open(path))?);
         } else {
-            entrances.tasks.push(file::open_writable(&path.join("tasks")).map_err(error)?);
+            entrances.tasks.push(open_tasks(path)?);
         }
     }
     Ok(entrances)
+}
+
+fn open_tasks(path: &Path) -> Result<OwnedFd> {
+    file::open_writable(&path.join("tasks")).map_err(cannot_open(path))
+}
+
+fn cannot_open(path: &Path) -> impl Fn(Errno) -> Error {
+    move |errno| Error::os(Kind::Cgroup, format!("open cgroup {}", path.display()), errno as i32)
 }
 
 /// The members of the container: those of its first hierarchy, sub-cgroups included.

@@ -71,6 +71,11 @@ impl CgroupPlan {
         })
     }
 
+    /// How many `tasks` files a process writes itself to.
+    pub(crate) fn entrances(&self) -> u32 {
+        if self.borrowed { 0 } else { u32::try_from(self.v1.len()).unwrap_or(u32::MAX) }
+    }
+
     /// What `state.json` says: controller to directory, as runc names them.
     pub(crate) fn paths(&self) -> Vec<(String, PathBuf)> {
         if self.borrowed {

@@ -4,6 +4,7 @@
 
 use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use linux_raw_sys::general as k;
 use linux_raw_sys::net;
@@ -42,14 +43,13 @@ impl Channel {
 
     /// The next message. End of file means that the runtime gave the container up.
     pub(crate) fn recv<M: for<'a> serde::Deserialize<'a>>(&self) -> Outcome<M> {
-        let gone = || Failure {
-            class: Class::Protocol,
-            verb: "receive".into(),
-            object: String::from("the runtime's word"),
-            errno: 0,
-        };
         let mut header = [0; wire::HEADER];
         self.fill(&mut header).map_err(|_| gone())?;
+        self.body(header)
+    }
+
+    /// The rest of a message after its header.
+    fn body<M: for<'a> serde::Deserialize<'a>>(&self, header: [u8; wire::HEADER]) -> Outcome<M> {
         let mut body = vec![0; u32::from_le_bytes(header) as usize];
         self.fill(&mut body).map_err(|_| gone())?;
         wire::decode(&body).ok_or_else(gone)
@@ -60,12 +60,19 @@ impl Channel {
         if self.recv::<ToInit>()? == word {
             return Ok(());
         }
-        Err(Failure {
-            class: Class::Protocol,
-            verb: "expect".into(),
-            object: "another message".into(),
-            errno: 0,
-        })
+        Err(unexpected())
+    }
+
+    /// Waits for this word and as many descriptors, which come with its first byte.
+    pub(crate) fn expect_with(&self, word: ToInit, count: usize) -> Outcome<Vec<Fd>> {
+        let mut first = [0; 1];
+        let descriptors = receive_descriptors(&self.0, &mut first, count).map_err(|_| gone())?;
+        let mut header = [first[0], 0, 0, 0];
+        self.fill(&mut header[1..]).map_err(|_| gone())?;
+        if self.body::<ToInit>(header)? != word || descriptors.len() != count {
+            return Err(unexpected());
+        }
+        Ok(descriptors)
     }
 
     fn fill(&self, mut buffer: &mut [u8]) -> sys::Result<()> {
@@ -79,6 +86,15 @@ impl Channel {
         }
         Ok(())
     }
+}
+
+fn gone() -> Failure {
+    let object = String::from("the runtime's word");
+    Failure { class: Class::Protocol, verb: "receive".into(), object, errno: 0 }
+}
+
+fn unexpected() -> Failure {
+    Failure { class: Class::Protocol, verb: "expect".into(), object: "another message".into(), errno: 0 }
 }
 
 /// struct cmsghdr with room for one descriptor.
@@ -105,7 +121,7 @@ struct Message {
     name_len: u32,
     parts: *const Part,
     parts_len: usize,
-    control: *const OneDescriptor,
+    control: *const u8,
     control_len: usize,
     flags: i32,
 }
@@ -127,7 +143,7 @@ fn send_all(socket: &Fd, mut bytes: &[u8], descriptor: Option<&Fd>) -> sys::Resu
             name_len: 0,
             parts: &raw const part,
             parts_len: 1,
-            control: control.map_or(core::ptr::null(), core::ptr::from_ref),
+            control: control.map_or(core::ptr::null(), |control| core::ptr::from_ref(control).cast()),
             control_len: control.map_or(0, |_| size_of::<OneDescriptor>()),
             flags: 0,
         };
@@ -141,6 +157,34 @@ fn send_all(socket: &Fd, mut bytes: &[u8], descriptor: Option<&Fd>) -> sys::Resu
         }
     }
     Ok(())
+}
+
+/// recvmsg(2) of exactly `buffer`, with at most `count` descriptors.
+fn receive_descriptors(socket: &Fd, buffer: &mut [u8], count: usize) -> sys::Result<Vec<Fd>> {
+    const HEADER: usize = 16; // struct cmsghdr: length, level, type
+    // In words of eight bytes, as the header is aligned: two of it, then two descriptors a word.
+    let mut control = vec![0_u64; HEADER / 8 + count.div_ceil(2)];
+    let part = Part { start: buffer.as_mut_ptr(), len: buffer.len() };
+    let mut message = Message {
+        name: 0,
+        name_len: 0,
+        parts: &raw const part,
+        parts_len: 1,
+        control: control.as_mut_ptr().cast(),
+        control_len: control.len() * 8,
+        flags: 0,
+    };
+    loop {
+        match call!(__NR_recvmsg, socket.number(), &raw mut message, net::MSG_CMSG_CLOEXEC) {
+            Ok(n) if n == buffer.len() => break,
+            Ok(_) => return Err(sys::EINVAL),
+            Err(EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    let bytes = (control[0] as usize).saturating_sub(HEADER);
+    let numbers = control[HEADER / 8..].iter().flat_map(|word| [*word as u32, (*word >> 32) as u32]);
+    Ok(numbers.take(bytes / 4).map(|number| Fd::own(number as usize)).collect())
 }
 
 /// Waits for a peer of `listener` that says "start", and answers with the socket to it.

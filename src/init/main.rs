@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+mod cgroup;
 mod channel;
 mod console;
 mod device;
@@ -85,6 +86,7 @@ impl State {
             Step::AwaitIdMap => channel.expect(ToInit::IdsMapped)?,
             Step::BecomeRoot => identity::become_root()?,
             Step::Conceal => identity::conceal(),
+            Step::JoinCgroups { count } => cgroup::join(channel, *count)?,
             Step::Unshare { flags } => namespace::unshare(*flags)?,
             Step::NewSession => namespace::new_session(),
             Step::JoinSessionKeyring { name, permissions } => {
@@ -132,6 +134,7 @@ fn take_in_root(root: &Root, masks: &mut mount::Masks, step: &Step, channel: &Ch
     match step {
         Step::Mount(filesystem) => mount::filesystem(root, filesystem),
         Step::Bind(bind) => mount::bind(root, bind),
+        Step::MountCgroupV1(wanted) => cgroup::mount_v1(root, wanted),
         Step::MakeDirectory { path } => {
             use channel::Doing;
             root.make_directory(path).map(drop).doing(Class::WorkingDirectory, "make directory", path)

@@ -31,7 +31,7 @@ const CLASSIC: [(u32, u32); 8] = [
     (k::MOUNT_ATTR_NOSYMFOLLOW, k::MS_NOSYMFOLLOW),
 ];
 
-fn classic_flags(attributes: u64) -> u64 {
+pub(crate) fn classic_flags(attributes: u64) -> u64 {
     CLASSIC.iter().filter(|(new, _)| attributes & u64::from(*new) != 0).map(|(_, old)| u64::from(*old)).sum()
 }
 
@@ -41,7 +41,7 @@ fn proc_path(fd: &Fd) -> Text {
 }
 
 /// mount(2). Empty texts are passed as NULL.
-fn classic(source: &str, target: &Text, fstype: &str, flags: u64, data: &str) -> sys::Result {
+pub(crate) fn classic(source: &str, target: &Text, fstype: &str, flags: u64, data: &str) -> sys::Result {
     let (source, fstype, data) = (optional(source), optional(fstype), optional(data));
     let pointer = |text: &Option<Text>| text.as_ref().map_or(core::ptr::null(), Text::as_ptr);
     call!(__NR_mount, pointer(&source), target.as_ptr(), pointer(&fstype), flags, pointer(&data))
@@ -87,7 +87,13 @@ fn attach(mount: &Fd, target: &Fd) -> sys::Result {
 }
 
 /// mount_setattr(2), KERNEL(5.12).
-fn set_attributes(mount: &Fd, recursive: bool, set: u64, clear: u64, propagation: u64) -> sys::Result {
+pub(crate) fn set_attributes(
+    mount: &Fd,
+    recursive: bool,
+    set: u64,
+    clear: u64,
+    propagation: u64,
+) -> sys::Result {
     let tree = if recursive { k::AT_RECURSIVE } else { 0 };
     // The access time modes are one field of three values: it is cleared as a whole whenever one is set.
     let atime = u64::from(k::MOUNT_ATTR_NOATIME | k::MOUNT_ATTR_STRICTATIME);

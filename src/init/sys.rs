@@ -131,6 +131,10 @@ pub(crate) fn read(fd: &Fd, buffer: &mut [u8]) -> Result {
     call!(__NR_read, fd.number(), buffer.as_mut_ptr(), buffer.len())
 }
 
+pub(crate) fn write(fd: &Fd, bytes: &[u8]) -> Result {
+    call!(__NR_write, fd.number(), bytes.as_ptr(), bytes.len())
+}
+
 pub(crate) fn prctl(option: u32, a: usize, b: usize) -> Result {
     call!(__NR_prctl, option, a, b, 0, 0)
 }

@@ -8,14 +8,34 @@ use oci_spec::runtime::{Mount, Spec};
 use super::options::{MS_REC, MS_SLAVE, NODEV, NOEXEC, NOSUID, Options, RDONLY, propagation};
 use crate::cgroup::plan::CgroupPlan;
 use crate::error::{Error, Kind, Result};
-use crate::wire::{Attributes, Bind, Filesystem, Step};
+use crate::wire::{Bind, CgroupV1, Filesystem, Step};
 
-/// The mounts of the configuration, in its order.
-pub(crate) fn mounts(spec: &Spec, bundle: &Path, cgroups: &CgroupPlan, steps: &mut Vec<Step>) -> Result<()> {
+/// The mounts of the configuration, in its order; `join` comes as late as it can.
+pub(crate) fn mounts(
+    spec: &Spec,
+    bundle: &Path,
+    cgroups: &CgroupPlan,
+    join: Vec<Step>,
+    steps: &mut Vec<Step>,
+) -> Result<()> {
+    let mut join = Some(join);
     for mount in spec.mounts().iter().flatten() {
+        if !free_of_cgroups(mount) {
+            steps.extend(join.take().into_iter().flatten());
+        }
         one(mount, bundle, cgroups, steps)?;
     }
+    steps.extend(join.into_iter().flatten());
     Ok(())
+}
+
+/// A new filesystem of the kernel's own, still empty: it neither shows the cgroups nor holds memory that should be
+/// accounted to them.
+fn free_of_cgroups(mount: &Mount) -> bool {
+    let fstype = mount.typ().as_deref().unwrap_or_default();
+    let plain = |option: &String| !matches!(option.as_str(), "bind" | "rbind" | "tmpcopyup");
+    matches!(fstype, "proc" | "sysfs" | "devpts" | "mqueue" | "tmpfs")
+        && mount.options().iter().flatten().all(plain)
 }
 
 fn one(mount: &Mount, bundle: &Path, cgroups: &CgroupPlan, steps: &mut Vec<Step>) -> Result<()> {
@@ -107,7 +127,7 @@ fn clean(path: &str) -> String {
 fn cgroup(target: &str, options: &Options, cgroups: &CgroupPlan, steps: &mut Vec<Step>) -> Result<()> {
     const FLAGS: u64 = NOSUID | NODEV | NOEXEC;
     let read_only = (options.mount.set | options.tree.set) & RDONLY;
-    steps.push(Step::Mount(Filesystem {
+    let tmpfs = Filesystem {
         fstype: String::from("tmpfs"),
         source: String::from("tmpfs"),
         target: target.to_owned(),
@@ -116,50 +136,47 @@ fn cgroup(target: &str, options: &Options, cgroups: &CgroupPlan, steps: &mut Vec
         propagation: options.propagation.clone(),
         inherit_mode: false,
         real_directory: false,
-    }));
-    for directory in &cgroups.v1 {
-        let name = directory.mount.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let target = format!("{target}/{name}");
-        if cgroups.private {
-            steps.push(Step::Mount(Filesystem {
-                fstype: String::from("cgroup"),
-                source: String::from(if directory.controllers.starts_with("name=") {
-                    &name
-                } else {
-                    "cgroup"
-                }),
-                target: target.clone(),
-                options: directory.controllers.split(',').map(key_and_value).collect(),
-                attributes: FLAGS | read_only,
-                propagation: Vec::new(),
-                inherit_mode: false,
-                real_directory: false,
-            }));
-        } else {
-            steps.push(Step::Bind(Bind {
-                source: directory.path.to_string_lossy().into_owned(),
-                target: target.clone(),
-                recursive: false,
-                attributes: Attributes { set: FLAGS | read_only, clear: 0, must_clear: 0 },
-                tree_attributes: Attributes::default(),
-                propagation: Vec::new(),
-            }));
-        }
-        for controller in directory.controllers.split(',').filter(|controller| *controller != name) {
-            if directory.controllers.contains(',') {
-                let path = format!("{}/{controller}", parent(&target));
-                steps.push(Step::Symlink { target: name.clone(), path, replace: false });
-            }
-        }
+    };
+    let names: Vec<String> = cgroups.v1.iter().map(|directory| name(&directory.mount)).collect();
+    let links = cgroups.v1.iter().zip(&names).flat_map(|(directory, name)| {
+        let several = directory.controllers.contains(',');
+        let others = directory.controllers.split(',').filter(move |other| several && other != name);
+        others.map(|other| (other.to_owned(), name.clone()))
+    });
+    if !cgroups.private {
+        let sources = cgroups.v1.iter().map(|directory| directory.path.to_string_lossy().into_owned());
+        let binds = names.iter().cloned().zip(sources).collect();
+        let attributes = FLAGS | read_only;
+        steps.push(Step::MountCgroupV1(CgroupV1 { tmpfs, binds, links: links.collect(), attributes }));
+        return Ok(());
     }
+    steps.push(Step::Mount(tmpfs));
+    for (directory, name) in cgroups.v1.iter().zip(&names) {
+        let named = directory.controllers.starts_with("name=");
+        steps.push(Step::Mount(Filesystem {
+            fstype: String::from("cgroup"),
+            source: String::from(if named { name } else { "cgroup" }),
+            target: format!("{target}/{name}"),
+            options: directory.controllers.split(',').map(key_and_value).collect(),
+            attributes: FLAGS | read_only,
+            propagation: Vec::new(),
+            inherit_mode: false,
+            real_directory: false,
+        }));
+    }
+    steps.extend(links.map(|(link, name)| Step::Symlink {
+        target: name,
+        path: format!("{target}/{link}"),
+        replace: false,
+    }));
     if read_only != 0 {
         steps.push(Step::MountAttributes { path: target.to_owned(), set: RDONLY });
     }
     Ok(())
 }
 
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn key_and_value(word: &str) -> (String, Option<String>) {

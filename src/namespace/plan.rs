@@ -15,6 +15,8 @@ pub(crate) struct NamespacePlan {
     pub(crate) clone: u64,
     /// `CLONE_NEW*` that the init program unshares.
     pub(crate) unshare: u64,
+    /// A cgroup namespace, unshared once the cgroups are joined.
+    pub(crate) cgroup: bool,
     pub(crate) maps: Option<IdMaps>,
 }
 
@@ -36,11 +38,11 @@ impl NamespacePlan {
             linux.namespaces().iter().flatten().any(|namespace| namespace.typ() == LinuxNamespaceType::User);
         for namespace in linux.namespaces().iter().flatten() {
             let flag = namespace.typ() as u64;
-            let later = namespace.typ() == LinuxNamespaceType::Cgroup
+            if namespace.typ() == LinuxNamespaceType::Cgroup {
+                plan.cgroup = true;
+            } else if user && namespace.typ() == LinuxNamespaceType::Ipc {
                 // Its message queues belong to who makes it: in a user namespace that must be its root, who is
                 // nobody before the maps are written.
-                || (user && namespace.typ() == LinuxNamespaceType::Ipc);
-            if later {
                 plan.unshare |= flag;
             } else {
                 plan.clone |= flag;
@@ -53,12 +55,12 @@ impl NamespacePlan {
     }
 
     pub(crate) fn has(&self, kind: LinuxNamespaceType) -> bool {
-        (self.clone | self.unshare) & kind as u64 != 0
+        self.all() & kind as u64 != 0
     }
 
     /// All new namespaces.
     pub(crate) fn all(&self) -> u64 {
-        self.clone | self.unshare
+        self.clone | self.unshare | if self.cgroup { LinuxNamespaceType::Cgroup as u64 } else { 0 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The host's end of the socket to the init program, and the sentences for what it reports.
 #![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
@@ -29,12 +29,17 @@ impl Channel {
 
     /// Sends bytes that `wire::encode` made. A peer that is gone is noticed at the next receive.
     pub(crate) fn send_encoded(&self, bytes: &[u8]) {
-        let _ = socket::send(self.socket.as_fd(), bytes, None);
+        let _ = socket::send(self.socket.as_fd(), bytes, &[]);
     }
 
     pub(crate) fn send(&self, word: ToInit) {
+        self.send_with(word, &[]);
+    }
+
+    /// A word with descriptors.
+    pub(crate) fn send_with(&self, word: ToInit, descriptors: &[BorrowedFd<'_>]) {
         if let Some(bytes) = wire::encode(&word) {
-            self.send_encoded(&bytes);
+            let _ = socket::send(self.socket.as_fd(), &bytes, descriptors);
         }
     }
 
@@ -95,6 +100,7 @@ pub(crate) fn sentence(failure: &Failure) -> Error {
         Class::Protocol => Kind::Internal,
         Class::Namespace | Class::System => Kind::System,
         Class::Userns => Kind::Userns,
+        Class::Cgroup => Kind::Cgroup,
         Class::Mount | Class::Device => Kind::Mount,
         Class::Rootfs => Kind::Rootfs,
         Class::UnsafePath => Kind::UnsafePath,

@@ -1,7 +1,7 @@
 //! create: from a bundle to a first process that waits for `start`. All or nothing.
 //!
-//! The order: directory (the lock), `state.json` (what will be made), cgroups, the process, its maps, its answer,
-//! `state.json` again (what was made), the pid file, the word to go on. [`Undo`] takes back whatever was done if
+//! The order: directory (the lock), `state.json` (what will be made), the process, its maps, the v1 cgroups while it
+//! works, its answer, `state.json` again (what was made), the pid file, the word to go on. [`Undo`] takes back whatever was done if
 //! anything after it fails; a runtime that is killed leaves a state directory that tells `delete --force` the same.
 #![forbid(unsafe_code)]
 
@@ -19,7 +19,6 @@ use super::options::{CreateOptions, Level};
 use super::process::Process;
 use super::spawn::{Birth, Ready, Spawned};
 use crate::cgroup;
-use crate::cgroup::apply::Entrances;
 use crate::error::{Error, Kind, Result};
 use crate::namespace;
 use crate::plan::{self, Plan, Request, listener_number};
@@ -85,10 +84,15 @@ impl Context {
             pid_file: None,
             armed: true,
         };
-        undo.directory.keep_config(&config)?;
         let state = journal(self, &spec, &plan, &request);
-        let making =
-            Making { context: self, plan: &plan, deadline: &deadline, options: &options, request: &request };
+        let making = Making {
+            context: self,
+            plan: &plan,
+            deadline: &deadline,
+            options: &options,
+            request: &request,
+            config: &config,
+        };
         let process = making.run(state, streams, &mut undo)?;
         undo.armed = false;
         self.adopt(id, &process);
@@ -103,12 +107,13 @@ struct Making<'a> {
     deadline: &'a Deadline<'a>,
     options: &'a CreateOptions<'a>,
     request: &'a Request,
+    config: &'a [u8],
 }
 
 impl Making<'_> {
     fn run(&self, state: StateFile, mut streams: Streams, undo: &mut Undo<'_>) -> Result<Process> {
         undo.directory.save(&state.settled())?;
-        let entrances = self.cgroups(undo)?;
+        let entrances = cgroup::apply::make_unified(&self.plan.cgroups, &mut undo.cgroups)?;
         let keep_below = self.request.keep_below;
         let listener = self.listener(&undo.directory)?;
         if let Some(listener) = &listener {
@@ -129,6 +134,9 @@ impl Making<'_> {
             self.rlimits(spawned.pid())?;
             spawned = spawned.mapped();
         }
+        // From here on the init program is busy, and so are we.
+        spawned = spawned.join(&cgroup::apply::make_v1(&self.plan.cgroups, &mut undo.cgroups)?);
+        undo.directory.keep_config(self.config)?;
         // Not an error yet: an init program that has failed already says why below.
         let settled = self.settled(state, spawned.pid()).and_then(|state| undo.directory.prepare(&state));
         let mut ready = spawned.ready(self.deadline)?;
@@ -138,12 +146,6 @@ impl Making<'_> {
         let released =
             if self.request.wait_for_start { ready.release() } else { ready.execute(self.deadline) }?;
         Ok(Process::new(released.pid, released.pidfd, console, pipes))
-    }
-
-    /// Makes the cgroups and opens the ways into them.
-    fn cgroups(&self, undo: &mut Undo<'_>) -> Result<Entrances> {
-        cgroup::apply::make(&self.plan.cgroups, &mut undo.cgroups)?;
-        cgroup::apply::open(&self.plan.cgroups.paths())
     }
 
     fn listener(&self, directory: &Directory) -> Result<Option<OwnedFd>> {

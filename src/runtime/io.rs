@@ -100,7 +100,7 @@ pub(super) fn send_to_socket(path: &Path, fd: BorrowedFd<'_>, payload: &str, wha
     let error =
         |errno: Errno| Error::os(Kind::Console, format!("send {what} to {}", path.display()), errno as i32);
     let peer = socket::connect_to(path).map_err(error)?;
-    socket::send(peer.as_fd(), payload.as_bytes(), Some(fd)).map_err(error)
+    socket::send(peer.as_fd(), payload.as_bytes(), &[fd]).map_err(error)
 }
 
 /// Writes a pid as a whole or not at all: digits, no newline, since readers take the file as a number.

@@ -97,6 +97,15 @@ impl Spawned {
         self
     }
 
+    /// Lets the init program join v1 cgroups.
+    pub(super) fn join(self, tasks: &[OwnedFd]) -> Self {
+        if !tasks.is_empty() {
+            let tasks: Vec<BorrowedFd<'_>> = tasks.iter().map(AsFd::as_fd).collect();
+            self.0.channel.send_with(ToInit::Cgroups, &tasks);
+        }
+        self
+    }
+
     /// Waits until all is done but the program.
     pub(super) fn ready(mut self, deadline: &Deadline<'_>) -> Result<Ready> {
         let outcome = self.0.until_ready(deadline);

@@ -34,7 +34,7 @@ impl Container {
         }
         let error = |errno| Error::os(Kind::System, "start container", errno as i32);
         let peer = socket::connect_in(directory.fd(), START_SOCKET).map_err(error)?;
-        socket::send(peer.as_fd(), b"s", None).map_err(error)?;
+        socket::send(peer.as_fd(), b"s", &[]).map_err(error)?;
         executed(&Channel::new(peer), &deadline)
     }
 }

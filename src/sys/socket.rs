@@ -53,9 +53,9 @@ pub(crate) fn connect_to(path: &Path) -> Result<OwnedFd> {
     connect_in(std::os::fd::AsFd::as_fd(&parent), name)
 }
 
-/// Sends all of `bytes`, `fd` beside the first of them; no SIGPIPE.
-pub(crate) fn send(socket: BorrowedFd<'_>, mut bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result {
-    let fds: Vec<RawFd> = fd.iter().map(AsRawFd::as_raw_fd).collect();
+/// Sends all of `bytes`, `fds` beside the first of them; no SIGPIPE.
+pub(crate) fn send(socket: BorrowedFd<'_>, mut bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result {
+    let fds: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&fds)];
     let mut control: &[ControlMessage<'_>] = if fds.is_empty() { &[] } else { &rights };
     while !bytes.is_empty() {
