@@ -50,7 +50,7 @@ impl Channel {
         let mut wanted = wire::HEADER;
         loop {
             while bytes.len() < wanted {
-                deadline.readable(self.socket.as_fd(), doing)?;
+                deadline.before_read(self.socket.as_fd(), doing)?;
                 let mut part = [0; 4096];
                 let most = (wanted - bytes.len()).min(part.len());
                 match socket::receive(self.socket.as_fd(), &mut part[..most]) {

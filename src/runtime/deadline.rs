@@ -27,6 +27,11 @@ impl<'fd> Deadline<'fd> {
         self.any_readable(vec![fd], doing).map(drop)
     }
 
+    /// The same for a `fd` that is read next and blocks: without an end the read does the waiting.
+    pub(crate) fn before_read(&self, fd: BorrowedFd<'_>, doing: &str) -> Result<()> {
+        if self.until.is_none() && self.cancel.is_none() { Ok(()) } else { self.readable(fd, doing) }
+    }
+
     /// Waits until one of `fds` is readable: its index.
     pub(crate) fn any_readable<'a>(&'a self, mut fds: Vec<BorrowedFd<'a>>, doing: &str) -> Result<usize> {
         let known = fds.len();
