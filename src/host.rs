@@ -52,6 +52,25 @@ impl Hierarchy {
     }
 }
 
+/// Security modules that label processes; looked for only where a configuration names a label.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SecurityModules {
+    pub(crate) apparmor: bool,
+    pub(crate) selinux: bool,
+}
+
+impl SecurityModules {
+    /// Looks.
+    pub(crate) fn probe() -> Self {
+        const SELINUX_MAGIC: i64 = 0xf97c_ff8c;
+        let enabled = fs::read("/sys/module/apparmor/parameters/enabled").unwrap_or_default();
+        Self {
+            apparmor: enabled.starts_with(b"Y"),
+            selinux: filesystem_type(Path::new("/sys/fs/selinux")) == Some(SELINUX_MAGIC),
+        }
+    }
+}
+
 const CGROUP_SUPER_MAGIC: i64 = 0x27_e0eb;
 const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
 const ROOT: &str = "/sys/fs/cgroup";

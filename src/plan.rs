@@ -6,14 +6,14 @@
 
 use std::path::PathBuf;
 
-use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
+use oci_spec::runtime::{Linux, LinuxNamespaceType, Process, Spec};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::plan::CgroupPlan;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::namespace::plan::{IdMaps, NamespacePlan, host_id};
-use crate::process::plan::{self as process, Surroundings};
+use crate::process::plan::{self as process, Surroundings, label};
 use crate::wire::{BUILD_ID, InitPlan, Step};
 use crate::{device, mount, wording};
 
@@ -70,7 +70,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     let rootfs = request.rootfs.clone();
 
     let mut steps = Vec::new();
-    entry(&namespaces, request, &mut steps);
+    entry(&namespaces, process, request, &mut steps);
     // Nothing that is mounted here may reach the host, so this comes before the first mount.
     mount::plan::host_propagation(spec, &mut steps)?;
     steps.push(Step::OpenRoot { path: rootfs.to_string_lossy().into_owned() });
@@ -93,7 +93,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
         steps.extend(limit_steps(&rlimits));
     }
     let deny_setgroups = namespaces.maps.as_ref().is_some_and(|maps| maps.deny_setgroups);
-    process::identity(process, surroundings(request, deny_setgroups), &mut steps)?;
+    process::identity(process, surroundings(linux, request, deny_setgroups), &mut steps)?;
     Ok(Plan {
         namespaces: namespaces.clone,
         own_namespaces: namespaces.all(),
@@ -105,9 +105,9 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     })
 }
 
-fn surroundings(request: &Request, deny_setgroups: bool) -> Surroundings {
+fn surroundings<'a>(linux: &'a Linux, request: &Request, deny_setgroups: bool) -> Surroundings<'a> {
     let listener = request.wait_for_start.then(|| listener_number(request.keep_below));
-    Surroundings { deny_setgroups, listener, keep_below: request.keep_below }
+    Surroundings { linux: Some(linux), deny_setgroups, listener, keep_below: request.keep_below }
 }
 
 fn window(process: &Process, request: &Request) -> Option<(u16, u16)> {
@@ -120,7 +120,7 @@ fn choose(configured: (u16, u16), offered: Option<(u16, u16)>) -> (u16, u16) {
 }
 
 /// From birth to the first mount.
-fn entry(namespaces: &NamespacePlan, request: &Request, steps: &mut Vec<Step>) {
+fn entry(namespaces: &NamespacePlan, process: &Process, request: &Request, steps: &mut Vec<Step>) {
     if namespaces.maps.is_some() {
         // Until the maps are written, an unprivileged runtime must be able to write them: not concealed yet.
         steps.push(Step::AwaitIdMap);
@@ -136,7 +136,11 @@ fn entry(namespaces: &NamespacePlan, request: &Request, steps: &mut Vec<Step>) {
     // What later processes need to find the keyring: the search by others where the owner's id is mapped, else by the
     // owner (keyctl(2), KEYCTL_SETPERM).
     let search = if namespaces.maps.is_some() { 0x8 } else { 0x8_0000 };
-    session(request.no_new_keyring, &request.id, search, steps);
+    label::open(process, steps);
+    // The engine may be bound to a few CPUs; the container's are those of its cpuset (runc#4815). execCPUAffinity is not
+    // for the first process (config.md#linux-process).
+    steps.push(Step::ResetAffinity);
+    session(process, request.no_new_keyring, &request.id, search, steps);
 }
 
 /// The runtime makes the v1 cgroups while the init program makes its first mounts: on a second CPU they cost no time.
@@ -153,12 +157,11 @@ fn join_cgroups(cgroups: &CgroupPlan, namespaces: &NamespacePlan) -> Vec<Step> {
     steps
 }
 
-fn session(no_new_keyring: bool, id: &str, permissions: u32, steps: &mut Vec<Step>) {
-    // The engine may be bound to a few CPUs; the container's are those of its cpuset (runc#4815).
-    steps.push(Step::ResetAffinity);
+fn session(process: &Process, no_new_keyring: bool, id: &str, permissions: u32, steps: &mut Vec<Step>) {
     steps.push(Step::NewSession);
     if !no_new_keyring {
-        steps.push(Step::JoinSessionKeyring { name: format!("_ses.{id}"), permissions });
+        let join = Step::JoinSessionKeyring { name: format!("_ses.{id}"), permissions };
+        label::of_keyring(process, join, steps);
     }
 }
 
@@ -222,8 +225,12 @@ pub(crate) struct ExecRequest {
 }
 
 /// An exec, decided. The pidfd of the container's first process is the descriptor right above the program's.
-pub(crate) fn exec(process: &Process, request: &ExecRequest) -> Result<InitPlan> {
+pub(crate) fn exec(process: &Process, linux: Option<&Linux>, request: &ExecRequest) -> Result<InitPlan> {
     let mut steps = Vec::new();
+    let (initial, last) = process::affinity(process)?;
+    steps.extend(initial);
+    // The host's own /proc is in reach, and nothing of the container's.
+    label::open(process, &mut steps);
     // While we are still the host's: its privilege raises limits, the container's would not.
     steps.extend(limit_steps(&process::rlimits(process)));
     // Before anything of the container can see this process.
@@ -237,13 +244,15 @@ pub(crate) fn exec(process: &Process, request: &ExecRequest) -> Result<InitPlan>
     if request.namespaces & LinuxNamespaceType::User as u64 != 0 {
         steps.push(Step::BecomeRoot);
     }
-    session(request.no_new_keyring, &request.id, 0, &mut steps);
+    steps.extend(last);
+    session(process, request.no_new_keyring, &request.id, 0, &mut steps);
     steps.push(Step::OpenOwnRoot);
     if let Some(configured) = process::window(process) {
         let (rows, cols) = choose(configured, request.window);
         steps.push(Step::Terminal { rows, cols, console: false });
     }
     let around = Surroundings {
+        linux,
         deny_setgroups: request.deny_setgroups,
         listener: None,
         keep_below: request.keep_below,

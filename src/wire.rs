@@ -58,6 +58,8 @@ pub(crate) enum Step {
     JoinSessionKeyring { name: String, permissions: u32 },
     /// Use every CPU that the cgroup allows, whatever the runtime was bound to.
     ResetAffinity,
+    /// Use these CPUs alone: number n is bit n % 64 of word n / 64.
+    Affinity { cpus: Vec<u64> },
     /// Bring the loopback device of the new network namespace up.
     LoopbackUp,
     /// Change the propagation of every mount: `MS_SLAVE|MS_REC` and the like.
@@ -102,6 +104,18 @@ pub(crate) enum Step {
     Hostname { name: String },
     /// Set the NIS domain name.
     Domainname { name: String },
+    /// Keep a procfs of our own at hand, in which nobody can have planted anything.
+    OpenProc,
+    /// Write an attribute of this process (proc_pid_attr(5)) into the first of these files that there is.
+    Attribute { property: String, files: Vec<String>, value: String },
+    /// Report another kernel's behaviour (personality(2)).
+    Personality { persona: u32 },
+    /// Take memory from these NUMA nodes; mode and flags in one (set_mempolicy(2)).
+    MemoryPolicy { mode: u32, nodes: Vec<u64> },
+    /// Be scheduled this way.
+    Scheduler(Scheduler),
+    /// Class and level in one (ioprio_set(2)).
+    IoPriority { value: u32 },
     /// Never gain privileges by execve.
     NoNewPrivileges,
     /// Drop from the bounding set all but these, before the ids change.
@@ -190,6 +204,20 @@ pub(crate) struct Device {
     pub(crate) bind: bool,
 }
 
+/// What sched_setattr(2) takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Scheduler {
+    pub(crate) policy: u32,
+    pub(crate) flags: u64,
+    pub(crate) nice: i32,
+    pub(crate) priority: u32,
+    pub(crate) runtime: u64,
+    pub(crate) deadline: u64,
+    pub(crate) period: u64,
+    /// Both a deadline and a cpuset are asked for: the kernel's EPERM to that wants an explanation.
+    pub(crate) deadline_on_cpuset: bool,
+}
+
 /// The program of the container, and how it is waited for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Execute {
@@ -250,6 +278,10 @@ pub(crate) enum Class {
     Device,
     Console,
     Capability,
+    /// A label of a security module.
+    Label,
+    /// SCHED_DEADLINE on a part of the CPUs.
+    DeadlineOnCpuset,
     User,
     WorkingDirectory,
     /// Not in the container's `$PATH`; the object is the name.

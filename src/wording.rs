@@ -22,6 +22,12 @@ pub(crate) const PROCESS_EMPTY: &str = "process property must not be empty";
 pub(crate) const CWD_RELATIVE: &str = "Cwd must be an absolute path";
 pub(crate) const ARGS_EMPTY: &str = "args must not be empty";
 pub(crate) const INIT_STILL_RUNNING: &str = "container init still running";
+pub(crate) const NO_SUCH_PROFILE: &str = "no such profile is loaded";
+/// runc's words for a host without SELinux.
+pub(crate) const NO_SELINUX: &str =
+    "selinux label is specified in config, but selinux is disabled or not supported";
+/// runc's words for a deadline on a part of the CPUs.
+pub(crate) const DEADLINE_ON_CPUSET: &str = "process scheduler can't be used together with AllowedCPUs";
 /// Docker and Podman: exit code 127.
 pub(crate) const NOT_IN_PATH: &str = "executable file not found in $PATH";
 /// delete -f of a rootless container without cgroups, create with limits.

@@ -18,10 +18,12 @@ mod device;
 mod execute;
 mod floor;
 mod identity;
+mod label;
 mod mount;
 mod namespace;
 mod passwd;
 mod root;
+mod schedule;
 mod sys;
 #[path = "../wire.rs"]
 mod wire;
@@ -52,6 +54,8 @@ fn main(socket: Option<&CStr>) -> ! {
 /// What the steps leave for those after them.
 struct State {
     root: Option<Root>,
+    /// Step::OpenProc
+    proc: Option<Fd>,
     masks: mount::Masks,
     parent: device::Parent,
 }
@@ -65,7 +69,12 @@ fn run(channel: Channel) -> (Channel, Failure) {
         let object = "another build of the library".into();
         return (channel, Failure { class: Class::Protocol, verb: "serve".into(), object, errno: 0 });
     }
-    let mut state = State { root: None, masks: mount::Masks::default(), parent: device::Parent::default() };
+    let mut state = State {
+        root: None,
+        proc: None,
+        masks: mount::Masks::default(),
+        parent: device::Parent::default(),
+    };
     for step in &plan.steps {
         if let Step::Execute(program) = step {
             return execute::execute(channel, program);
@@ -93,12 +102,21 @@ impl State {
                 namespace::join_session_keyring(name, *permissions)?
             }
             Step::ResetAffinity => identity::reset_affinity(),
+            Step::Affinity { cpus } => schedule::affinity(cpus)?,
             Step::LoopbackUp => namespace::loopback_up()?,
             Step::Propagate { flags } => mount::propagate("/", *flags)?,
             Step::OpenRoot { path } => self.root = Some(mount::open_root(path)?),
             Step::OpenOwnRoot => self.root = Some(open_own_root()?),
             Step::Hostname { name } => namespace::hostname(name)?,
             Step::Domainname { name } => namespace::domainname(name)?,
+            Step::OpenProc => self.proc = Some(label::open_proc()?),
+            Step::Attribute { property, files, value } => {
+                label::set(self.proc.as_ref(), property, files, value)?;
+            }
+            Step::Personality { persona } => schedule::personality(*persona)?,
+            Step::MemoryPolicy { mode, nodes } => schedule::memory_policy(*mode, nodes)?,
+            Step::Scheduler(scheduler) => schedule::scheduler(scheduler)?,
+            Step::IoPriority { value } => schedule::io_priority(*value)?,
             Step::NoNewPrivileges => identity::no_new_privileges()?,
             Step::BoundingSet { keep } => identity::bound(*keep)?,
             Step::User { uid, gid, groups, set_groups } => {

@@ -50,7 +50,7 @@ fn planned(case: &Value, hosts: &BTreeMap<String, Host>) -> Value {
             let namespaces = case["request"]["namespaces"].as_u64().unwrap_or_default();
             let request =
                 ExecRequest { id: "web".into(), namespaces, keep_below: 3, ..ExecRequest::default() };
-            return Ok(serde_json::to_value(exec(&process, &request)?.steps).unwrap());
+            return Ok(serde_json::to_value(exec(&process, spec.linux().as_ref(), &request)?.steps).unwrap());
         }
         spec::validate(&spec)?;
         let request = Request {

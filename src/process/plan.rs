@@ -1,16 +1,23 @@
 //! From the `process` object to steps. Pure. Create and exec share every line of it.
 #![forbid(unsafe_code)]
 
+pub(crate) mod label;
+mod memory;
+mod scheduler;
+
 use std::collections::HashSet;
 
-use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, PosixRlimitType, Process};
+use oci_spec::runtime::{Capabilities, Capability, Linux, LinuxCapabilities, PosixRlimitType, Process};
 
 use crate::error::{Error, Kind, Result};
+use crate::spec::list;
 use crate::wire::{Execute, Step};
 
 /// What the surroundings decide about a process.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Surroundings {
+pub(crate) struct Surroundings<'a> {
+    /// The container's, for an exec too.
+    pub(crate) linux: Option<&'a Linux>,
     /// setgroups(2) is denied in the user namespace.
     pub(crate) deny_setgroups: bool,
     /// The number of the listener's descriptor in the init program, if the program waits for `start`.
@@ -20,11 +27,13 @@ pub(crate) struct Surroundings {
 }
 
 /// Who the process is, from no_new_privs to the working directory; then the program.
-pub(crate) fn identity(process: &Process, around: Surroundings, steps: &mut Vec<Step>) -> Result<()> {
+pub(crate) fn identity(process: &Process, around: Surroundings<'_>, steps: &mut Vec<Step>) -> Result<()> {
     let user = process.user();
     let capabilities = process.capabilities().as_ref();
     let cwd = process.cwd().to_string_lossy().into_owned();
     steps.push(Step::OwnStdio { uid: user.uid() });
+    label::of_program(process, steps);
+    schedule(process, around.linux, steps)?;
     if process.no_new_privileges() == Some(true) {
         steps.push(Step::NoNewPrivileges);
     }
@@ -41,6 +50,40 @@ pub(crate) fn identity(process: &Process, around: Surroundings, steps: &mut Vec<
     steps.push(Step::Umask { mask: user.umask().unwrap_or(0o022) });
     steps.push(Step::Execute(program(process, around)));
     Ok(())
+}
+
+/// Where and how it runs: with the privileges of the first user, and before a seccomp filter could forbid any of it.
+fn schedule(process: &Process, linux: Option<&Linux>, steps: &mut Vec<Step>) -> Result<()> {
+    if let Some(personality) = linux.and_then(|linux| linux.personality().as_ref()) {
+        steps.push(Step::Personality { persona: memory::personality(personality) });
+    }
+    if let Some(policy) = linux.and_then(|linux| linux.memory_policy().as_ref()) {
+        steps.push(memory::policy(policy)?);
+    }
+    if let Some(wanted) = process.scheduler() {
+        let cpu = linux.and_then(|linux| linux.resources().as_ref()?.cpu().as_ref());
+        let cpuset = cpu.and_then(|cpu| cpu.cpus().as_ref()).is_some_and(|cpus| !cpus.is_empty());
+        steps.push(Step::Scheduler(scheduler::scheduler(wanted, cpuset)));
+    }
+    if let Some(priority) = process.io_priority() {
+        steps.push(Step::IoPriority { value: scheduler::io_priority(priority) });
+    }
+    Ok(())
+}
+
+/// The CPUs of an exec: before its process joins the container's cgroups, and after. `None` leaves them as they are.
+pub(crate) fn affinity(process: &Process) -> Result<(Option<Step>, Option<Step>)> {
+    let step = |name: &str, list: &Option<String>| {
+        let cpus = list::bits(list.as_deref().unwrap_or_default()).map_err(|cause| {
+            Error::new(Kind::InvalidSpec, format!("process.execCPUAffinity.{name}: {cause}"))
+        })?;
+        Ok((!cpus.is_empty()).then_some(Step::Affinity { cpus }))
+    };
+    let Some(wanted) = process.exec_cpu_affinity() else { return Ok((None, Some(Step::ResetAffinity))) };
+    let (initial, last) = (step("initial", wanted.initial())?, step("final", wanted.cpu_affinity_final())?);
+    // Said nothing at all: as if it were not there.
+    let none = initial.is_none() && last.is_none();
+    Ok((initial, if none { Some(Step::ResetAffinity) } else { last }))
 }
 
 /// Each group once, in the order of the configuration.
@@ -92,7 +135,7 @@ fn mask(names: Option<&Capabilities>) -> Result<u64> {
 }
 
 /// The program with its environment: of two settings of a name the last is taken, where the first one stood.
-fn program(process: &Process, around: Surroundings) -> Execute {
+fn program(process: &Process, around: Surroundings<'_>) -> Execute {
     let mut env: Vec<String> = Vec::new();
     for pair in process.env().iter().flatten() {
         let name = pair.split_inclusive('=').next().unwrap_or_default();

@@ -106,6 +106,8 @@ pub(crate) fn sentence(failure: &Failure) -> Error {
         Class::UnsafePath => Kind::UnsafePath,
         Class::Console => Kind::Console,
         Class::Capability => Kind::Capability,
+        Class::Label => Kind::Lsm,
+        Class::DeadlineOnCpuset => Kind::Permission,
         Class::User => Kind::Permission,
         Class::WorkingDirectory => Kind::Cwd,
         Class::NotInPath | Class::NotFound => Kind::ExecNotFound,
@@ -119,6 +121,12 @@ pub(crate) fn sentence(failure: &Failure) -> Error {
         Class::NotExecutable => Error::os(kind, wording::exec(object), *errno),
         Class::WorkingDirectory if *errno != 0 => {
             Error::os(kind, format!("{verb} ({object:?}) set in config.json failed"), *errno)
+        }
+        Class::DeadlineOnCpuset => {
+            Error::os(kind, format!("{verb} {object}"), *errno).replace_cause(wording::DEADLINE_ON_CPUSET)
+        }
+        Class::Label if *errno == libc::ENOENT && verb == "set" => {
+            Error::os(kind, format!("{verb} {object}"), *errno).replace_cause(wording::NO_SUCH_PROFILE)
         }
         _ if *errno == 0 => Error::new(kind, format!("{verb} {object}")),
         _ => Error::os(kind, format!("{verb} {object}"), *errno),

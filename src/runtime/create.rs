@@ -20,8 +20,10 @@ use super::process::Process;
 use super::spawn::{Birth, Ready, Spawned};
 use crate::cgroup;
 use crate::error::{Error, Kind, Result};
+use crate::host::SecurityModules;
 use crate::namespace;
 use crate::plan::{self, Plan, Request, listener_number};
+use crate::process::plan::label;
 use crate::state::directory::{Directory, START_SOCKET};
 use crate::state::file::{Config, Own, Settled, StateFile};
 use crate::state::time;
@@ -55,8 +57,11 @@ impl Context {
             Some(config) => config,
             None => read_config(&bundle)?,
         };
-        let spec = spec::parse(&config)?;
+        let (spec, unknown) = spec::parse_telling(&config)?;
         spec::validate(&spec)?;
+        if let Some(process) = spec.process().as_ref().filter(|process| label::wanted(process)) {
+            label::possible(process, SecurityModules::probe())?;
+        }
         let rootfs = rootfs(&spec, &bundle)?;
         let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
         let streams = Streams::open(&mut options.io, terminal)?;
@@ -75,7 +80,7 @@ impl Context {
             core: Path::new("/proc/kcore").exists(),
         };
         let plan = plan::create(&spec, self.host(), &request)?;
-        self.warn(spec.process().as_ref(), spec.linux().as_ref());
+        self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
         let directory = Directory::create(self.root(), id)?;
         let mut undo = Undo {
             context: self,

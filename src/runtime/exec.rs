@@ -16,7 +16,9 @@ use super::process::Process;
 use super::spawn::{Birth, Spawned};
 use crate::cgroup;
 use crate::error::{Error, Kind, Result};
+use crate::host::SecurityModules;
 use crate::plan::{self, ExecRequest};
+use crate::process::plan::label;
 use crate::spec;
 use crate::state::status::{Status, observe};
 use crate::wording;
@@ -29,7 +31,7 @@ impl Container {
     /// [`Kind::ExecNotFound`], [`Kind::ExecPermission`], [`Kind::Cwd`], and those of the process document.
     pub fn exec(&self, mut options: ExecOptions<'_>) -> Result<Process> {
         let deadline = Deadline::new(options.call);
-        let mut process = spec::parse_process(&options.process)?;
+        let (mut process, unknown) = spec::parse_process(&options.process)?;
         spec::validate_exec(&process)?;
         let (directory, state) = self.load()?;
         let container = spec::parse(&directory.config()?)?;
@@ -41,6 +43,9 @@ impl Container {
             Status::Stopped | Status::Creating => {
                 return Err(Error::new(Kind::NotRunning, wording::EXEC_STOPPED));
             }
+        }
+        if label::wanted(&process) {
+            label::possible(&process, SecurityModules::probe())?;
         }
         let init = self.init_process()?;
         let mut streams = Streams::open(&mut options.io, process.terminal() == Some(true))?;
@@ -56,8 +61,8 @@ impl Container {
             keep_below,
             window: options.io.window.map(|window| (window.rows, window.cols)),
         };
-        let init_plan = plan::exec(&process, &request)?;
-        self.context.warn(Some(&process), None);
+        let init_plan = plan::exec(&process, container.linux().as_ref(), &request)?;
+        self.context.warn(&unknown, Some(&process), None);
         streams.add(init.pidfd().as_fd(), keep_below);
         let entrances = cgroup::apply::open(&sub_cgroups(&state.cgroups(), &options.cgroups)?)?;
         let pipes = std::mem::take(&mut streams.pipes);
@@ -114,6 +119,21 @@ fn inherit(process: &mut OciProcess, container: &Spec) {
     }
     if process.no_new_privileges().is_none() {
         process.set_no_new_privileges(of_container.no_new_privileges());
+    }
+    if process.apparmor_profile().as_ref().is_none_or(String::is_empty) {
+        process.set_apparmor_profile(of_container.apparmor_profile().clone());
+    }
+    if process.selinux_label().as_ref().is_none_or(String::is_empty) {
+        process.set_selinux_label(of_container.selinux_label().clone());
+    }
+    if process.scheduler().is_none() {
+        process.set_scheduler(of_container.scheduler().clone());
+    }
+    if process.io_priority().is_none() {
+        process.set_io_priority(*of_container.io_priority());
+    }
+    if process.exec_cpu_affinity().is_none() {
+        process.set_exec_cpu_affinity(of_container.exec_cpu_affinity().clone());
     }
 }
 

@@ -4,6 +4,7 @@
 use oci_spec::runtime::{Process, Spec};
 use serde::de::DeserializeOwned;
 
+use super::repair::repair;
 use crate::error::{Error, Kind, Result};
 
 /// No configuration is this long; a longer one is a mistake or an attack.
@@ -11,15 +12,25 @@ const LONGEST: usize = 64 << 20;
 
 /// A whole `config.json`.
 pub(crate) fn parse(config: &[u8]) -> Result<Spec> {
-    parse_document(config, "config.json")
+    Ok(parse_telling(config)?.0)
 }
 
-/// A `process` object.
-pub(crate) fn parse_process(process: &[u8]) -> Result<Process> {
-    parse_document(process, "process")
+/// The same, with what it names and nobody knows: for a warning each.
+pub(crate) fn parse_telling(config: &[u8]) -> Result<(Spec, Vec<String>)> {
+    parse_document(config, "config.json", Some("process"))
 }
 
-fn parse_document<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T> {
+/// A `process` object; the warnings that it is worth.
+pub(crate) fn parse_process(process: &[u8]) -> Result<(Process, Vec<String>)> {
+    parse_document(process, "process", None)
+}
+
+/// `process`: where in the document the process object is; it is all of it otherwise.
+fn parse_document<T: DeserializeOwned>(
+    bytes: &[u8],
+    name: &str,
+    process: Option<&str>,
+) -> Result<(T, Vec<String>)> {
     let invalid = |cause: String| Error::new(Kind::InvalidSpec, cause).during(format!("load {name}"));
     if bytes.len() > LONGEST {
         return Err(invalid(String::from("longer than 64 MiB")));
@@ -29,8 +40,10 @@ fn parse_document<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T> {
         return Err(invalid(String::from("not an object")));
     }
     if let Ok(document) = serde_json::from_slice(bytes) {
-        return Ok(document);
+        return Ok((document, Vec::new()));
     }
+    let repaired = repair(bytes, process);
+    let (bytes, warnings) = repaired.as_ref().map_or((bytes, &[][..]), |(bytes, warnings)| (bytes, warnings));
     // Once more, slower, for the place of the error.
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -39,7 +52,7 @@ fn parse_document<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T> {
         if at == "." { invalid(cause) } else { invalid(format!("{at}: {cause}")) }
     })?;
     json.end().map_err(|error| invalid(error.to_string()))?;
-    Ok(document)
+    Ok((document, warnings.to_vec()))
 }
 
 #[cfg(test)]

@@ -4,11 +4,14 @@
 #![forbid(unsafe_code)]
 
 mod example;
+pub(crate) mod list;
 mod load;
+mod repair;
+mod schedule;
 mod validate;
 
 pub use example::default_config;
-pub(crate) use load::{parse, parse_process};
+pub(crate) use load::{parse, parse_process, parse_telling};
 pub(crate) use validate::{exec as validate_exec, validate};
 
 use crate::error::Result;

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use oci_spec::runtime::{Linux, LinuxNamespaceType, Mount, Process, Spec};
 
+use super::schedule;
 use crate::error::{Error, Kind, Result};
 use crate::wording;
 
@@ -30,6 +31,8 @@ pub(crate) fn validate(spec: &Spec) -> Result<()> {
         mount_rules(mount)?;
     }
     devices(linux)?;
+    linux.memory_policy().as_ref().map_or(Ok(()), schedule::memory_policy)?;
+    linux.personality().as_ref().map_or(Ok(()), schedule::personality)?;
     annotations(spec)?;
     not_yet(spec, linux)
 }
@@ -99,7 +102,13 @@ fn process_rules(process: &Process) -> Result<()> {
     if let Some(adjustment) = process.oom_score_adj().filter(|value| !(-1000..=1000).contains(value)) {
         return Err(invalid(format!("process.oomScoreAdj: {adjustment} is not between -1000 and 1000")));
     }
-    process_not_yet(process)
+    schedule::process(process)?;
+    for (name, label) in
+        [("apparmorProfile", process.apparmor_profile()), ("selinuxLabel", process.selinux_label())]
+    {
+        no_nul(&format!("process.{name}"), label.as_deref().unwrap_or_default())?;
+    }
+    Ok(())
 }
 
 /// config-linux.md#namespaces: each type once.
@@ -223,20 +232,7 @@ fn unsupported(property: &str) -> Result<()> {
     Err(Error::new(Kind::Unsupported, format!("{property}: not supported by this version")))
 }
 
-/// Properties of a process that wait for their turn.
-fn process_not_yet(process: &Process) -> Result<()> {
-    let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-    let waiting = [
-        ("process.apparmorProfile", given(process.apparmor_profile())),
-        ("process.selinuxLabel", given(process.selinux_label())),
-        ("process.ioPriority", process.io_priority().is_some()),
-        ("process.scheduler", process.scheduler().is_some()),
-        ("process.execCPUAffinity", process.exec_cpu_affinity().is_some()),
-    ];
-    refuse_first(&waiting)
-}
-
-/// Properties of the rest that wait for theirs.
+/// Properties that wait for their turn.
 fn not_yet(spec: &Spec, linux: &Linux) -> Result<()> {
     let resources = linux.resources().as_ref();
     let hooks = spec.hooks().as_ref().is_some_and(|hooks| {
@@ -254,8 +250,6 @@ fn not_yet(spec: &Spec, linux: &Linux) -> Result<()> {
         ("linux.sysctl", linux.sysctl().as_ref().is_some_and(|sysctl| !sysctl.is_empty())),
         ("linux.netDevices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
         ("linux.intelRdt", linux.intel_rdt().is_some()),
-        ("linux.memoryPolicy", linux.memory_policy().is_some()),
-        ("linux.personality", linux.personality().is_some()),
         ("linux.timeOffsets", linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty())),
         ("linux.mountLabel", mount_label),
         ("linux.resources.blockIO", resources.is_some_and(|r| r.block_io().is_some())),
@@ -309,8 +303,9 @@ mod tests {
             c["process"]["rlimits"].as_array_mut().unwrap().push(limit);
         });
         refused(InvalidSpec, "capabilities.bounding", |c| {
-            c["process"]["capabilities"]["bounding"] = json!(["CAP_NO_SUCH"]);
+            c["process"]["capabilities"]["bounding"] = json!([7]);
         });
+        check(|c| c["process"]["capabilities"]["bounding"] = json!(["CAP_NO_SUCH"])).unwrap();
     }
 
     #[test]
