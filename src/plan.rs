@@ -224,11 +224,18 @@ pub(crate) struct ExecRequest {
     pub(crate) window: Option<(u16, u16)>,
 }
 
-/// An exec, decided. The pidfd of the container's first process is the descriptor right above the program's.
-pub(crate) fn exec(process: &Process, linux: Option<&Linux>, request: &ExecRequest) -> Result<InitPlan> {
+/// An exec, decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ExecPlan {
+    /// The CPUs before its process joins the container's cgroups; none: the runtime's.
+    pub(crate) affinity: Vec<u64>,
+    pub(crate) init: InitPlan,
+}
+
+/// The pidfd of the container's first process is the descriptor right above the program's.
+pub(crate) fn exec(process: &Process, linux: Option<&Linux>, request: &ExecRequest) -> Result<ExecPlan> {
     let mut steps = Vec::new();
-    let (initial, last) = process::affinity(process)?;
-    steps.extend(initial);
+    let (affinity, last) = process::affinity(process)?;
     // The host's own /proc is in reach, and nothing of the container's.
     label::open(process, &mut steps);
     // While we are still the host's: its privilege raises limits, the container's would not.
@@ -258,7 +265,7 @@ pub(crate) fn exec(process: &Process, linux: Option<&Linux>, request: &ExecReque
         keep_below: request.keep_below,
     };
     process::identity(process, around, &mut steps)?;
-    Ok(InitPlan { build_id: BUILD_ID.to_owned(), steps })
+    Ok(ExecPlan { affinity, init: InitPlan { build_id: BUILD_ID.to_owned(), steps } })
 }
 
 #[cfg(test)]

@@ -50,7 +50,14 @@ fn planned(case: &Value, hosts: &BTreeMap<String, Host>) -> Value {
             let namespaces = case["request"]["namespaces"].as_u64().unwrap_or_default();
             let request =
                 ExecRequest { id: "web".into(), namespaces, keep_below: 3, ..ExecRequest::default() };
-            return Ok(serde_json::to_value(exec(&process, spec.linux().as_ref(), &request)?.steps).unwrap());
+            let plan = exec(&process, spec.linux().as_ref(), &request)?;
+            let steps = serde_json::to_value(plan.init.steps).unwrap();
+            let affinity = plan.affinity;
+            return Ok(if affinity.is_empty() {
+                steps
+            } else {
+                json!({ "affinity": affinity, "steps": steps })
+            });
         }
         spec::validate(&spec)?;
         let request = Request {

@@ -71,19 +71,25 @@ fn schedule(process: &Process, linux: Option<&Linux>, steps: &mut Vec<Step>) -> 
     Ok(())
 }
 
-/// The CPUs of an exec: before its process joins the container's cgroups, and after. `None` leaves them as they are.
-pub(crate) fn affinity(process: &Process) -> Result<(Option<Step>, Option<Step>)> {
-    let step = |name: &str, list: &Option<String>| {
-        let cpus = list::bits(list.as_deref().unwrap_or_default()).map_err(|cause| {
-            Error::new(Kind::InvalidSpec, format!("process.execCPUAffinity.{name}: {cause}"))
-        })?;
-        Ok((!cpus.is_empty()).then_some(Step::Affinity { cpus }))
+/// The CPUs of an exec: before its process joins the container's cgroups, and what is done about them afterwards.
+pub(crate) fn affinity(process: &Process) -> Result<(Vec<u64>, Option<Step>)> {
+    let Some(wanted) = process.exec_cpu_affinity() else {
+        return Ok((Vec::new(), Some(Step::ResetAffinity)));
     };
-    let Some(wanted) = process.exec_cpu_affinity() else { return Ok((None, Some(Step::ResetAffinity))) };
-    let (initial, last) = (step("initial", wanted.initial())?, step("final", wanted.cpu_affinity_final())?);
-    // Said nothing at all: as if it were not there.
-    let none = initial.is_none() && last.is_none();
-    Ok((initial, if none { Some(Step::ResetAffinity) } else { last }))
+    let cpus = |name: &str, list: &Option<String>| {
+        list::bits(list.as_deref().unwrap_or_default()).map_err(|cause| {
+            Error::new(Kind::InvalidSpec, format!("process.execCPUAffinity.{name}: {cause}"))
+        })
+    };
+    let (initial, last) = (cpus("initial", wanted.initial())?, cpus("final", wanted.cpu_affinity_final())?);
+    let step = match (initial.is_empty(), last.is_empty()) {
+        (_, false) => Some(Step::Affinity { cpus: last }),
+        // The kernel decides (config.md#linux-process).
+        (false, true) => None,
+        // Said nothing at all: as if it were not there.
+        (true, true) => Some(Step::ResetAffinity),
+    };
+    Ok((initial, step))
 }
 
 /// Each group once, in the order of the configuration.

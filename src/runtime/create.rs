@@ -130,6 +130,7 @@ impl Making<'_> {
             namespaces: self.plan.namespaces,
             entrances: &entrances,
             oom_score_adj: self.plan.oom_score_adj,
+            affinity: &[],
             unmapped: self.plan.maps.is_some(),
             context: self.context,
         };

@@ -61,7 +61,7 @@ impl Container {
             keep_below,
             window: options.io.window.map(|window| (window.rows, window.cols)),
         };
-        let init_plan = plan::exec(&process, container.linux().as_ref(), &request)?;
+        let plan = plan::exec(&process, container.linux().as_ref(), &request)?;
         self.context.warn(&unknown, Some(&process), None);
         streams.add(init.pidfd().as_fd(), keep_below);
         let entrances = cgroup::apply::open(&sub_cgroups(&state.cgroups(), &options.cgroups)?)?;
@@ -71,10 +71,11 @@ impl Container {
             namespaces: 0,
             entrances: &entrances,
             oom_score_adj: process.oom_score_adj(),
+            affinity: &plan.affinity,
             unmapped: false,
             context: &self.context,
         };
-        let started = Spawned::new(&birth, &init_plan, streams, keep_below + 1);
+        let started = Spawned::new(&birth, &plan.init, streams, keep_below + 1);
         let ready = started.and_then(|spawned| spawned.ready(&deadline));
         let mut ready = ready.map_err(|error| or_stopped(error, &init))?;
         let console = hand_over_console(&mut ready, options.io.console_socket.as_deref())?;

@@ -27,6 +27,8 @@ pub(super) struct Birth<'a> {
     pub(super) namespaces: u64,
     pub(super) entrances: &'a Entrances,
     pub(super) oom_score_adj: Option<i32>,
+    /// The CPUs before a cgroup is joined, as in [`Spawn::affinity`].
+    pub(super) affinity: &'a [u64],
     /// The user namespace has no map yet.
     pub(super) unmapped: bool,
     /// Whether an ordinary user starts it, who may not lower the OOM score; and where that is told.
@@ -248,6 +250,7 @@ fn start(birth: &Birth<'_>, streams: &Streams, socket_number: i32) -> Result<Chi
         namespaces: birth.namespaces,
         cgroup: birth.entrances.unified.as_ref().map(AsFd::as_fd),
         tasks: &tasks,
+        affinity: birth.affinity,
         descriptors: &streams.map,
         keep_capabilities: birth.unmapped,
         oom_score_adj: oom_score_adj.as_deref(),
@@ -265,6 +268,7 @@ fn start(birth: &Birth<'_>, streams: &Streams, socket_number: i32) -> Result<Chi
         let (kind, doing) = match failure.stage {
             Stage::Clone if birth.unmapped => (Kind::Userns, "clone into new namespaces"),
             Stage::Clone => (Kind::System, "clone into new namespaces"),
+            Stage::Affinity => (Kind::System, "set process.execCPUAffinity.initial"),
             Stage::Tasks(_) => (Kind::Cgroup, "join cgroup"),
             Stage::OomScoreAdj => (Kind::Permission, "write oom_score_adj"),
             Stage::Descriptors => (Kind::System, "place descriptors"),

@@ -26,6 +26,8 @@ pub(crate) struct Spawn<'a> {
     /// `tasks` files of cgroup v1: the child writes itself to each while it has one thread, which spares the kernel's
     /// global lock that a write of a pid to `cgroup.procs` takes.
     pub(crate) tasks: &'a [BorrowedFd<'a>],
+    /// CPUs that the child is bound to before it joins a cgroup: number n is bit n % 64 of word n / 64. None: as ours.
+    pub(crate) affinity: &'a [u64],
     /// (number in the host, number in the child). All others are closed by the execution.
     pub(crate) descriptors: &'a [(RawFd, RawFd)],
     /// Carry all capabilities over the execution as ambient ones: the child's user namespace has no map yet, and
@@ -46,6 +48,7 @@ pub(crate) struct Child {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Clone,
+    Affinity,
     /// The nth `tasks` file.
     Tasks(usize),
     OomScoreAdj,
@@ -65,6 +68,7 @@ struct Layout<'a> {
     program: c_int,
     argv: *const *const c_char,
     envp: *const *const c_char,
+    affinity: &'a [u64],
     tasks: &'a [c_int],
     /// Triples: source, target, room for the copy that no target can hit.
     descriptors: &'a mut [[c_int; 3]],
@@ -113,6 +117,7 @@ pub(crate) fn spawn(wanted: &Spawn<'_>) -> std::result::Result<Child, Failure> {
         program: wanted.program.as_raw_fd(),
         argv: argv.as_ptr(),
         envp: envp.as_ptr(),
+        affinity: wanted.affinity,
         tasks: &tasks,
         descriptors: &mut descriptors,
         above,
@@ -135,6 +140,7 @@ pub(crate) fn spawn(wanted: &Spawn<'_>) -> std::result::Result<Child, Failure> {
         1 => Stage::Tasks(layout.failed_index),
         2 => Stage::OomScoreAdj,
         3 => Stage::Descriptors,
+        5 => Stage::Affinity,
         _ => Stage::Execute,
     };
     Err(Failure { stage, errno: Errno::from_raw(layout.failed_errno) })
@@ -155,9 +161,13 @@ fn clone(layout: &mut Layout<'_>, wanted: &Spawn<'_>) -> Result<(i32, c_int)> {
         stack_size: STACK as u64,
         ..CloneArguments::default()
     };
-    if let Some(cgroup) = wanted.cgroup {
-        arguments.flags |= CLONE_INTO_CGROUP;
-        arguments.cgroup = cgroup.as_raw_fd() as u64;
+    match wanted.cgroup.map(|cgroup| cgroup.as_raw_fd()) {
+        Some(cgroup) if wanted.affinity.is_empty() => {
+            arguments.flags |= CLONE_INTO_CGROUP;
+            arguments.cgroup = cgroup as u64;
+        }
+        // The affinity comes before the cgroup.
+        later => layout.cgroup = later.unwrap_or(-1),
     }
     let blocked = AllSignalsBlocked::new();
     let mut result = clone3(&arguments, layout);
@@ -342,6 +352,10 @@ fn raw(number: c_long, a: usize, b: usize, c: usize, d: usize) -> std::result::R
 
 /// Cgroups, the OOM score, descriptors, capabilities. On failure: the stage and which.
 fn prepare(layout: &mut Layout<'_>) -> std::result::Result<(), (i32, usize)> {
+    if !layout.affinity.is_empty() {
+        let (size, cpus) = (size_of_val(layout.affinity), layout.affinity.as_ptr() as usize);
+        raw(libc::SYS_sched_setaffinity, 0, size, cpus, 0).map_err(|()| (5, 0))?;
+    }
     for (index, file) in layout.tasks.iter().enumerate() {
         raw(libc::SYS_write, *file as usize, c"0".as_ptr() as usize, 1, 0).map_err(|()| (1, index))?;
     }
