@@ -6,23 +6,18 @@
 /// Properties that this version refuses with "not supported by this version": a bundle with one is not compared, but
 /// must be refused cleanly. A row leaves when the property comes.
 pub(crate) const LACKS: &[&str] = &[
-    "linux.memoryPolicy",
     "linux.namespaces: joining a cgroup namespace by path",
     "linux.namespaces: joining a ipc namespace by path",
     "linux.namespaces: joining a net namespace by path",
     "linux.namespaces: joining a pid namespace by path",
     "linux.namespaces: joining a uts namespace by path",
     "linux.namespaces: time",
-    "linux.personality",
     "linux.resources.blockIO",
     "linux.resources.cpu.burst",
     "linux.resources.cpu.idle",
     "linux.seccomp",
     "linux.sysctl",
     "mounts: option tmpcopyup",
-    "process.execCPUAffinity",
-    "process.ioPriority",
-    "process.scheduler",
 ];
 
 /// What a row decides.
@@ -123,7 +118,13 @@ pub(crate) const INTENDED: &[Intended] = &[
     accept("*", "mount./sys/fs/cgroup.writing*", "EROFS", CGROUP_RO),
     accept("*", "guarded./sys/fs/cgroup.writing", "EROFS", CGROUP_RO),
     // What runc 1.3 does not know yet, or lets through.
-    not("runc", "memory_policy", "sched.memory_policy", "runtime-spec 1.3; runc ignores it up to 1.3"),
+    not(
+        "crun",
+        "exec_memory_policy",
+        "sched.memory_*",
+        "the policy is the container's, so an exec has it, too",
+    ),
+    not("runc", "*memory_policy*", "sched.memory_*", "runtime-spec 1.3; runc ignores it up to 1.3"),
     not("runc", "exec_untidy", "process.umask", "the caller's umask comes through runc's exec"),
     not("runc", "exec_file_user", "process.umask", "runc's exec forgets the umask of the process file"),
     // Where runc is the one to follow.

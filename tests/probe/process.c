@@ -93,18 +93,36 @@ static void schedule_facts(void)
 	unsigned char cpus[8192] = {0};
 	long bytes = syscall(SYS_sched_getaffinity, 0, sizeof cpus, cpus), allowed = 0;
 	int policy = -1, death_signal = -1, subreaper = -1;
+	/* struct sched_attr: its name is in no header of some C libraries. */
+	struct {
+		unsigned size, policy;
+		unsigned long long flags;
+		int nice;
+		unsigned priority;
+		unsigned long long runtime, deadline, period;
+	} attributes = {0};
+	unsigned long nodes[1024] = {0};
+	char list[8192 * 3] = "";
 
 	for (long i = 0; i < bytes; i++)
 		allowed += __builtin_popcount(cpus[i]);
+	for (long i = 0, used = 0; i < bytes * 8 && used < (long)sizeof list - 8; i++)
+		if (cpus[i / 8] >> i % 8 & 1)
+			used += sprintf(list + used, "%s%ld", used ? " " : "", i);
 	sched_getparam(0, &parameter);
 	put("sched.policy", "%d", sched_getscheduler(0));
 	put("sched.priority", "%d", parameter.sched_priority);
 	put("sched.nice", "%d", getpriority(PRIO_PROCESS, 0));
 	put("sched.ioprio", "%#lx", syscall(SYS_ioprio_get, 1, 0));
 	put("sched.cpus", "%ld", allowed);
+	put("sched.affinity", "%s", list);
+	syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0);
+	put("sched.flags", "%#llx", attributes.flags);
+	put("sched.deadline", "%llu %llu %llu", attributes.runtime, attributes.deadline, attributes.period);
 	put("sched.timer_slack", "%d", prctl(PR_GET_TIMERSLACK));
-	syscall(SYS_get_mempolicy, &policy, NULL, 0, 0, 0);
+	syscall(SYS_get_mempolicy, &policy, nodes, sizeof nodes * 8, 0, 0);
 	put("sched.memory_policy", "%d", policy);
+	put("sched.memory_nodes", "%#lx", nodes[0]);
 	prctl(PR_GET_PDEATHSIG, &death_signal);
 	put("process.parent_death_signal", "%d", death_signal);
 	prctl(PR_GET_CHILD_SUBREAPER, &subreaper);

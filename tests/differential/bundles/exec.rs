@@ -69,6 +69,10 @@ fn files() -> Vec<Case> {
             ],
         ),
         file("exec_file_affinity", &[("execCPUAffinity", json!({"initial": "0", "final": "1"}))]),
+        file("exec_file_affinity_final", &[("execCPUAffinity", json!({"final": "1"}))]),
+        file("exec_file_affinity_initial", &[("execCPUAffinity", json!({"initial": "1"}))]),
+        file("exec_file_affinity_beyond", &[("execCPUAffinity", json!({"final": "1,1500"}))])
+            .skip("crun", "has no room for that many CPUs, and crashes"),
     ]
 }
 
@@ -83,6 +87,16 @@ fn containers() -> Vec<Case> {
         case("exec_joined_network").join("network", "net").exec(&[]),
         case("exec_joined_pid").join("pid", "pid").exec(&[]),
         case("exec_personality").set("/linux/personality", json!({"domain": "LINUX32"})).exec(&[]),
+        case("exec_affinity_of_container")
+            .set("/process/execCPUAffinity", json!({"initial": "0", "final": "1"}))
+            .exec(&[]),
+        case("exec_schedule_of_container")
+            .set("/process/scheduler", json!({"policy": "SCHED_BATCH", "nice": 4}))
+            .set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 3}))
+            .exec(&[]),
+        case("exec_memory_policy")
+            .set("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "0"}))
+            .exec(&[]),
         case("exec_untidy").dirty().exec(&[]),
         case("exec_seccomp")
             .set(

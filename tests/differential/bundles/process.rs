@@ -13,6 +13,7 @@ pub(crate) fn process() -> Vec<Case> {
     cases.extend(rights());
     cases.extend(surroundings());
     cases.extend(schedule());
+    cases.extend(memory());
     cases
 }
 
@@ -64,6 +65,7 @@ fn rights() -> Vec<Case> {
         case("capabilities_bounding_alone").capabilities(&["bounding"], all),
         case("new_privileges").set("/process/noNewPrivileges", false),
         case("new_privileges_of_user").user(1000, 1000).remove("/process/noNewPrivileges"),
+        case("capabilities_unknown").push("/process/capabilities/bounding", "CAP_TIME_TRAVEL"),
         case("personality_32").set("/linux/personality", json!({"domain": "LINUX32"})),
         case("seccomp_allow").set("/linux/seccomp", filter()),
         case("seccomp_and_new_privileges")
@@ -135,7 +137,43 @@ fn schedule() -> Vec<Case> {
             .set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0})),
         case("scheduler_batch").set("/process/scheduler", json!({"policy": "SCHED_BATCH", "nice": 5})),
         case("scheduler_nice").set("/process/scheduler", json!({"policy": "SCHED_OTHER", "nice": 11})),
-        case("memory_policy")
-            .set("/linux/memoryPolicy", json!({"mode": "MPOL_PREFERRED", "nodes": "0", "flags": []})),
+        case("io_priority_realtime")
+            .set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_RT", "priority": 1}))
+            .user(1000, 1000),
+        case("scheduler_idle").set("/process/scheduler", json!({"policy": "SCHED_IDLE"})),
+        case("scheduler_urgent_of_user")
+            .set("/process/scheduler", json!({"policy": "SCHED_OTHER", "nice": -7}))
+            .user(1000, 1000),
+        case("scheduler_deadline").set("/process/scheduler", deadline()),
+        case("scheduler_reset_on_fork").set(
+            "/process/scheduler",
+            json!({"policy": "SCHED_BATCH", "flags": ["SCHED_FLAG_RESET_ON_FORK"]}),
+        ),
+        // Not for the first process.
+        case("affinity_of_exec").set("/process/execCPUAffinity", json!({"initial": "0", "final": "1"})),
+        case("affinity_of_nothing").set("/process/execCPUAffinity", json!({"initial": "", "final": ""})),
+        case("personality").set("/linux/personality", json!({"domain": "LINUX"})),
+    ]
+}
+
+fn deadline() -> serde_json::Value {
+    json!({"policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 9_000_000, "period": 10_000_000})
+}
+
+fn memory() -> Vec<Case> {
+    let policy = |name: &'static str, policy| case(name).set("/linux/memoryPolicy", policy);
+    vec![
+        policy("memory_policy", json!({"mode": "MPOL_PREFERRED", "nodes": "0", "flags": []})),
+        policy("memory_policy_default", json!({"mode": "MPOL_DEFAULT"})),
+        policy("memory_policy_local", json!({"mode": "MPOL_LOCAL"})),
+        policy("memory_policy_preferred_alone", json!({"mode": "MPOL_PREFERRED"})),
+        policy(
+            "memory_policy_static",
+            json!({"mode": "MPOL_INTERLEAVE", "nodes": "0-3", "flags": ["MPOL_F_STATIC_NODES"]}),
+        ),
+        policy(
+            "memory_policy_balancing",
+            json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_NUMA_BALANCING"]}),
+        ),
     ]
 }

@@ -35,6 +35,55 @@ pub(crate) fn refused() -> Vec<Case> {
         case("proc_is_link").link("proc", "/tmp"),
         case("memory_too_small").set("/linux/resources/memory", json!({"limit": 1024})),
     ];
+    let cases = cases.into_iter().chain(schedule());
     // By create, which makes nothing that the host could see when it refuses.
-    cases.into_iter().map(Case::create).collect()
+    cases.map(Case::create).collect()
+}
+
+fn schedule() -> Vec<Case> {
+    const NOT_RUNC: (&str, &str) = ("runc", "memoryPolicy is of runtime-spec 1.3; runc ignores it up to 1.3");
+    let scheduler = |name, value| case(name).set("/process/scheduler", value);
+    let memory = |name, value| case(name).set("/linux/memoryPolicy", value).skip(NOT_RUNC.0, NOT_RUNC.1);
+    vec![
+        scheduler("scheduler_nice_21", json!({"policy": "SCHED_OTHER", "nice": 21}))
+            .skip("crun", "leaves the check to the kernel, which takes the nearest"),
+        scheduler("scheduler_priority_of_other", json!({"policy": "SCHED_OTHER", "priority": 3})),
+        scheduler("scheduler_runtime_of_other", json!({"policy": "SCHED_OTHER", "runtime": 1_000_000}))
+            .skip("crun", "leaves the check to the kernel, which does not look"),
+        scheduler("scheduler_policy_unknown", json!({"policy": "SCHED_FOO"})),
+        scheduler("scheduler_policy_missing", json!({"nice": 1})),
+        scheduler("scheduler_iso", json!({"policy": "SCHED_ISO"})),
+        scheduler("scheduler_fifo_without_priority", json!({"policy": "SCHED_FIFO"})),
+        scheduler("scheduler_deadline_without_runtime", json!({"policy": "SCHED_DEADLINE"})),
+        case("io_priority_8")
+            .set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 8}))
+            .skip("crun", "leaves the check to the kernel, which cuts the number"),
+        case("io_class_unknown")
+            .set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_FOO", "priority": 1})),
+        case("affinity_no_list")
+            .set("/process/execCPUAffinity", json!({"initial": "x"}))
+            .skip("crun", "looks at it in exec only"),
+        case("affinity_backwards")
+            .set("/process/execCPUAffinity", json!({"final": "3-1"}))
+            .skip("crun", "looks at it in exec only"),
+        case("personality_unknown").set("/linux/personality", json!({"domain": "LINUX64"})),
+        case("personality_empty").set("/linux/personality", json!({})),
+        memory("memory_policy_without_nodes", json!({"mode": "MPOL_BIND"})),
+        memory("memory_policy_local_with_nodes", json!({"mode": "MPOL_LOCAL", "nodes": "0"})),
+        memory("memory_policy_no_list", json!({"mode": "MPOL_BIND", "nodes": "0-x"})),
+        memory("memory_policy_no_such_node", json!({"mode": "MPOL_BIND", "nodes": "9"})),
+        memory(
+            "memory_policy_static_and_relative",
+            json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"]}),
+        ),
+        memory(
+            "memory_policy_balanced_interleave",
+            json!({"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_NUMA_BALANCING"]}),
+        ),
+        memory(
+            "memory_policy_flag_unknown",
+            json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_FOO"]}),
+        ),
+        memory("memory_policy_mode_missing", json!({"nodes": "0"})),
+    ]
 }
