@@ -103,7 +103,11 @@ fn walk(root: &Path, below: &str, found: &mut Vec<Source>) {
         let name = entry.file_name().into_string().expect("file names here are UTF-8");
         let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
         let kind = entry.file_type().expect("the type of a directory entry is known");
-        if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
+        // `.git` is a file in a worktree of git.
+        if SKIPPED.contains(&name.as_str()) {
+            continue;
+        }
+        if kind.is_dir() {
             walk(root, &path, found);
         } else if kind.is_file() {
             // What is not UTF-8 is not text.
