@@ -32,6 +32,7 @@ mod runtime;
 mod spec;
 mod state;
 mod sys;
+mod sysctl;
 mod wire;
 mod wording;
 

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::plan::CgroupPlan;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::namespace::plan::{IdMaps, NamespacePlan, host_id};
+use crate::namespace::plan::{IdMaps, Joined, NamespacePlan, host_id};
 use crate::process::plan::{self as process, Surroundings, label};
 use crate::wire::{BUILD_ID, InitPlan, Step};
-use crate::{device, mount, wording};
+use crate::{device, mount, sysctl, wording};
 
 /// What a create is asked for, beside the configuration.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +34,8 @@ pub(crate) struct Request {
     pub(crate) window: Option<(u16, u16)>,
     /// The host has /proc/kcore.
     pub(crate) core: bool,
+    /// What is behind the paths of `linux.namespaces`.
+    pub(crate) joined: Vec<Joined>,
 }
 
 /// A create, decided.
@@ -41,19 +43,47 @@ pub(crate) struct Request {
 pub(crate) struct Plan {
     /// `CLONE_NEW*` of the clone.
     pub(crate) namespaces: u64,
-    /// All that the container has of its own.
+    /// All in which the container differs from the host.
     pub(crate) own_namespaces: u64,
+    /// Those of them that others made.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) joined_namespaces: u64,
     pub(crate) maps: Option<IdMaps>,
     pub(crate) cgroups: CgroupPlan,
     pub(crate) oom_score_adj: Option<i32>,
+    /// setgroups(2) is denied in its user namespace, or was called when that was entered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) deny_setgroups: bool,
     /// Set by the host where the user namespace lacks the privilege: (resource, soft, hard).
     pub(crate) rlimits: Vec<(u32, u64, u64)>,
     pub(crate) init: InitPlan,
 }
 
+impl Plan {
+    /// The process is in a user namespace from its birth, and nobody in it yet.
+    pub(crate) fn is_born_unmapped(&self) -> bool {
+        self.namespaces & LinuxNamespaceType::User as u64 != 0
+    }
+
+    /// The container is in the pid namespace of another.
+    pub(crate) fn shares_pid_namespace(&self) -> bool {
+        self.joined_namespaces & LinuxNamespaceType::Pid as u64 != 0
+    }
+}
+
 /// The listener's descriptor comes right above the program's, the init program's socket after it.
 pub(crate) const fn listener_number(keep_below: i32) -> i32 {
     keep_below
+}
+
+/// Where those of the namespaces that are joined begin.
+pub(crate) const fn joined_number(keep_below: i32) -> i32 {
+    keep_below + 2
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_none(flags: &u64) -> bool {
+    *flags == 0
 }
 
 /// From configuration, host and request to the plan.
@@ -62,15 +92,21 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
         spec.linux().as_ref().ok_or_else(|| Error::new(Kind::InvalidSpec, "linux must not be empty"))?;
     let process =
         spec.process().as_ref().ok_or_else(|| Error::new(Kind::InvalidSpec, wording::PROCESS_EMPTY))?;
-    let namespaces = NamespacePlan::new(linux, host);
-    let cgroups = CgroupPlan::new(&request.id, linux, host)?;
-    let user_namespace = namespaces.has(LinuxNamespaceType::User);
+    let namespaces = NamespacePlan::new(linux, host, &request.joined, joined_number(request.keep_below));
+    let mut cgroups = CgroupPlan::new(&request.id, linux, host)?;
+    cgroups.private = namespaces.has_private(LinuxNamespaceType::Cgroup);
+    let user_namespace = namespaces.has_private(LinuxNamespaceType::User);
+    own_names(spec, &namespaces)?;
     mapped(spec, process, host)?;
     let rlimits = process::rlimits(process);
     let rootfs = request.rootfs.clone();
 
     let mut steps = Vec::new();
-    entry(&namespaces, process, request, &mut steps);
+    if namespaces.enters_user() {
+        // While we are still the host's: its privilege raises limits, that of the user namespace would not.
+        steps.extend(limit_steps(&rlimits));
+    }
+    entry(&namespaces, host.euid == 0, process, request, &mut steps);
     // Nothing that is mounted here may reach the host, so this comes before the first mount.
     mount::plan::host_propagation(spec, &mut steps)?;
     steps.push(Step::OpenRoot { path: rootfs.to_string_lossy().into_owned() });
@@ -86,21 +122,26 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     // Last of the mounts: they cover what the others brought. All before pivot_root, while the host's /proc is there
     // for kernels without mount_setattr(2).
     mount::plan::protections(spec, &mut steps)?;
+    // While the host's /proc is there for kernels without fsopen(2), and after whatever brings network devices.
+    steps.extend(sysctl::plan::settings(linux, &namespaces)?);
     steps.push(if request.no_pivot { Step::MoveRoot } else { Step::PivotRoot });
     steps.extend(mount::plan::root_propagation(spec)?.map(|flags| Step::RootPropagation { flags }));
     names(spec, &mut steps);
     if !user_namespace {
         steps.extend(limit_steps(&rlimits));
     }
-    let deny_setgroups = namespaces.maps.as_ref().is_some_and(|maps| maps.deny_setgroups);
+    let deny_setgroups = namespaces.denies_setgroups();
     process::identity(process, surroundings(linux, request, deny_setgroups), &mut steps)?;
+    let born_in_user = user_namespace && !namespaces.enters_user();
     Ok(Plan {
         namespaces: namespaces.clone,
         own_namespaces: namespaces.all(),
+        joined_namespaces: namespaces.joined(),
+        deny_setgroups,
+        rlimits: if born_in_user { rlimits } else { Vec::new() },
         maps: namespaces.maps,
         cgroups,
         oom_score_adj: process.oom_score_adj(),
-        rlimits: if user_namespace { rlimits } else { Vec::new() },
         init: InitPlan { build_id: BUILD_ID.to_owned(), steps },
     })
 }
@@ -120,22 +161,17 @@ fn choose(configured: (u16, u16), offered: Option<(u16, u16)>) -> (u16, u16) {
 }
 
 /// From birth to the first mount.
-fn entry(namespaces: &NamespacePlan, process: &Process, request: &Request, steps: &mut Vec<Step>) {
-    if namespaces.maps.is_some() {
-        // Until the maps are written, an unprivileged runtime must be able to write them: not concealed yet.
-        steps.push(Step::AwaitIdMap);
-        steps.push(Step::BecomeRoot);
-    }
-    steps.push(Step::Conceal);
-    if namespaces.unshare != 0 {
-        steps.push(Step::Unshare { flags: namespaces.unshare });
-    }
-    if namespaces.has(LinuxNamespaceType::Network) {
-        steps.push(Step::LoopbackUp);
-    }
+fn entry(
+    namespaces: &NamespacePlan,
+    privileged: bool,
+    process: &Process,
+    request: &Request,
+    steps: &mut Vec<Step>,
+) {
+    namespaces.entry(privileged, steps);
     // What later processes need to find the keyring: the search by others where the owner's id is mapped, else by the
     // owner (keyctl(2), KEYCTL_SETPERM).
-    let search = if namespaces.maps.is_some() { 0x8 } else { 0x8_0000 };
+    let search = if namespaces.has_private(LinuxNamespaceType::User) { 0x8 } else { 0x8_0000 };
     label::open(process, steps);
     // The engine may be bound to a few CPUs; the container's are those of its cpuset (runc#4815). execCPUAffinity is not
     // for the first process (config.md#linux-process).
@@ -169,6 +205,17 @@ fn names(spec: &Spec, steps: &mut Vec<Step>) {
     let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
     steps.extend(given(spec.hostname()).map(|name| Step::Hostname { name }));
     steps.extend(given(spec.domainname()).map(|name| Step::Domainname { name }));
+}
+
+/// A name is of the container or not at all: a namespace that is given may turn out to be the host's.
+fn own_names(spec: &Spec, namespaces: &NamespacePlan) -> Result<()> {
+    for (name, value) in [("hostname", spec.hostname()), ("domainname", spec.domainname())] {
+        let given = value.as_ref().is_some_and(|value| !value.is_empty());
+        if given && !namespaces.has_private(LinuxNamespaceType::Uts) {
+            return Err(Error::new(Kind::InvalidSpec, wording::without_uts(name)));
+        }
+    }
+    Ok(())
 }
 
 fn limit_steps(rlimits: &[(u32, u64, u64)]) -> impl Iterator<Item = Step> {

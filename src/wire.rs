@@ -8,6 +8,7 @@
 //!    │── Plan ──────────────────────────────────────▶│
 //!    │◀───────────────────────────── Moved {} + pidfd │  (only with a hop; from the process that was left, so it
 //!    │                                                │   may come later than what its child says)
+//!    │◀────────────────────────────── InUserNamespace│  (only where it was not born in it)
 //!    │── IdsMapped ─────────────────────────────────▶│  (only with a new user namespace)
 //!    │── Cgroups + `tasks` files ────────────────────▶│  (only where v1 cgroups are made; mounts go on meanwhile)
 //!    │◀──────────────────────── Console {name} + pty  │  (only with a terminal)
@@ -40,8 +41,13 @@ pub(crate) struct InitPlan {
 pub(crate) enum Step {
     /// Join the namespaces `flags` of the process behind the descriptor `pidfd`; close it.
     JoinNamespaces { flags: u64, pidfd: i32 },
-    /// Continue in a child that is the runtime's child, in the joined pid namespace.
+    /// Enter namespaces by their descriptors, and close these: the user namespace after those that its root may not
+    /// enter, before those that nobody else may.
+    EnterNamespaces { namespaces: Vec<Entrance> },
+    /// Continue in a child that is the runtime's child, in the pid namespace that was joined or made.
     Hop,
+    /// Tell the runtime that this process is in another user namespace now.
+    TellUserNamespace,
     /// Wait until the runtime wrote the id maps.
     AwaitIdMap,
     /// Become 0:0 of the user namespace.
@@ -52,6 +58,10 @@ pub(crate) enum Step {
     JoinCgroups { count: u32 },
     /// Leave these namespaces for new ones.
     Unshare { flags: u64 },
+    /// Open the file that the offsets of a new time namespace are written to.
+    OpenTimeOffsets,
+    /// Make a time namespace, give its clocks these offsets, enter it.
+    NewTimeNamespace { offsets: String },
     /// Lead a new session.
     NewSession,
     /// Join a new session keyring, and add these permissions to it (keyctl(2)).
@@ -94,6 +104,8 @@ pub(crate) enum Step {
     Rlimit { resource: u32, soft: u64, hard: u64 },
     /// Change the attributes of the root mount itself.
     RootAttributes { set: u64 },
+    /// Write kernel parameters: path below /proc/sys, value.
+    Sysctl { settings: Vec<(String, String)> },
     /// Make the root filesystem `/`, the old one unreachable.
     PivotRoot,
     /// The same by MS_MOVE and chroot, where the host's root is an initramfs.
@@ -132,6 +144,16 @@ pub(crate) enum Step {
     Umask { mask: u32 },
     /// Find the program, tell the runtime that all is ready, wait for the word, execute.
     Execute(Execute),
+}
+
+/// A namespace to be entered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entrance {
+    /// `CLONE_NEW*`.
+    pub(crate) flag: u64,
+    pub(crate) descriptor: i32,
+    /// For the sentence if it cannot be entered.
+    pub(crate) name: String,
 }
 
 /// A filesystem to be made.
@@ -245,6 +267,8 @@ pub(crate) enum ToInit {
 pub(crate) enum ToRuntime {
     /// With the pidfd of the child that goes on.
     Moved,
+    /// It is in another user namespace: its maps can be written, or read.
+    InUserNamespace,
     /// With the master of the pty; the name is the slave's in the container.
     Console {
         name: String,

@@ -34,6 +34,11 @@ pub(crate) const NOT_IN_PATH: &str = "executable file not found in $PATH";
 pub(crate) const ROOTLESS_CGROUP: &str =
     "rootless needs no limits + no cgrouppath when no permission is granted for cgroups";
 
+/// A name that would be the host's.
+pub(crate) fn without_uts(name: &str) -> String {
+    format!("unable to set {name} without a private UTS namespace")
+}
+
 /// `start` in any other state.
 pub(crate) fn start_in_state(status: &str) -> String {
     format!("cannot start a container in the {status} state")

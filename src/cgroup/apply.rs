@@ -194,6 +194,13 @@ fn cannot_open(path: &Path) -> impl Fn(Errno) -> Error {
     move |errno| Error::os(Kind::Cgroup, format!("open cgroup {}", path.display()), errno as i32)
 }
 
+/// Stops all members in the v1 freezer, or lets them go on (freezer-subsystem.rst). Without one they go on as they are.
+pub(crate) fn freeze(paths: &[(String, PathBuf)], frozen: bool) {
+    if let Some((_, path)) = paths.iter().find(|(name, _)| name == "freezer") {
+        let _ = file::write_value(&path.join("freezer.state"), if frozen { "FROZEN" } else { "THAWED" });
+    }
+}
+
 /// The members of the container: those of its first hierarchy, sub-cgroups included.
 pub(crate) fn members(paths: &[(String, PathBuf)]) -> Result<Vec<i32>> {
     // The devices hierarchy is where nobody moves on their own; any other will do.

@@ -25,6 +25,7 @@ mod passwd;
 mod root;
 mod schedule;
 mod sys;
+mod sysctl;
 #[path = "../wire.rs"]
 mod wire;
 
@@ -58,6 +59,7 @@ struct State {
     proc: Option<Fd>,
     masks: mount::Masks,
     parent: device::Parent,
+    time_offsets: Option<Fd>,
 }
 
 fn run(channel: Channel) -> (Channel, Failure) {
@@ -74,6 +76,7 @@ fn run(channel: Channel) -> (Channel, Failure) {
         proc: None,
         masks: mount::Masks::default(),
         parent: device::Parent::default(),
+        time_offsets: None,
     };
     for step in &plan.steps {
         if let Step::Execute(program) = step {
@@ -91,12 +94,18 @@ impl State {
     fn take(&mut self, step: &Step, channel: &Channel) -> Outcome {
         match step {
             Step::JoinNamespaces { flags, pidfd } => namespace::join(*flags, *pidfd)?,
+            Step::EnterNamespaces { namespaces } => namespace::enter(namespaces)?,
             Step::Hop => namespace::hop(channel)?,
+            Step::TellUserNamespace => channel.send(&ToRuntime::InUserNamespace, None),
             Step::AwaitIdMap => channel.expect(ToInit::IdsMapped)?,
             Step::BecomeRoot => identity::become_root()?,
             Step::Conceal => identity::conceal(),
             Step::JoinCgroups { count } => cgroup::join(channel, *count)?,
             Step::Unshare { flags } => namespace::unshare(*flags)?,
+            Step::OpenTimeOffsets => self.time_offsets = Some(namespace::open_time_offsets()?),
+            Step::NewTimeNamespace { offsets } => {
+                namespace::new_time_namespace(offsets, self.time_offsets.take())?;
+            }
             Step::NewSession => namespace::new_session(),
             Step::JoinSessionKeyring { name, permissions } => {
                 namespace::join_session_keyring(name, *permissions)?
@@ -129,6 +138,7 @@ impl State {
             Step::WorkingDirectory { path } => identity::working_directory(path)?,
             Step::Rlimit { resource, soft, hard } => identity::limit(*resource, *soft, *hard)?,
             Step::Umask { mask } => identity::umask(*mask),
+            Step::Sysctl { settings } => sysctl::write(settings)?,
             in_root => {
                 let Some(root) = &self.root else { return Err(no_root()) };
                 match in_root {

@@ -3,11 +3,13 @@
 //! Runs in: the init program. Joining is done here and nowhere else: before this program runs, no process of the
 //! engine's image is ever inside a container's namespace (CVE-2016-9962).
 
+use alloc::vec::Vec;
+
 use linux_raw_sys::general as k;
 
 use crate::channel::{Channel, Doing, Outcome};
-use crate::sys::{self, EDQUOT, Fd, Text, call};
-use crate::wire::{Class, ToRuntime};
+use crate::sys::{self, EDQUOT, EINVAL, EPERM, Fd, Text, call};
+use crate::wire::{Class, Entrance, Failure, ToRuntime};
 
 /// setns(2) into the namespaces of the process behind a pidfd, KERNEL(5.8).
 pub(crate) fn join(flags: u64, pidfd: i32) -> Outcome {
@@ -17,6 +19,58 @@ pub(crate) fn join(flags: u64, pidfd: i32) -> Outcome {
         "join",
         "namespaces of the container",
     )?;
+    Ok(())
+}
+
+/// setns(2) by descriptors. Those that the outer user namespace owns come before the inner one takes that power away;
+/// those that refuse then belong to the inner one, and come after it.
+pub(crate) fn enter(namespaces: &[Entrance]) -> Outcome {
+    let is_user = |entrance: &&Entrance| entrance.flag == u64::from(k::CLONE_NEWUSER);
+    let user = namespaces.iter().find(is_user);
+    let mut later = Vec::new();
+    for entrance in namespaces.iter().filter(|entrance| !is_user(entrance)) {
+        match set_namespace(entrance) {
+            Err(EPERM) if user.is_some() => later.push(entrance),
+            entered => entered.doing(Class::Namespace, "join", &entrance.name)?,
+        }
+    }
+    for entrance in user.into_iter().chain(later) {
+        set_namespace(entrance).doing(Class::Namespace, "join", &entrance.name)?;
+    }
+    for entrance in namespaces {
+        drop(Fd::own(entrance.descriptor as usize));
+    }
+    Ok(())
+}
+
+fn set_namespace(entrance: &Entrance) -> sys::Result<()> {
+    call!(__NR_setns, entrance.descriptor, entrance.flag).map(drop)
+}
+
+/// The file belongs to whoever the process is when it is opened; what is written counts with the opener's privilege.
+pub(crate) fn open_time_offsets() -> Outcome<Fd> {
+    let path = "/proc/self/timens_offsets";
+    let opened = sys::open_at(k::AT_FDCWD, &Text::new(path), k::O_WRONLY, 0);
+    opened.doing(Class::Namespace, "open", path)
+}
+
+/// unshare(2), the offsets while nobody is in it, then setns(2): a new time namespace is for children only, and that
+/// execve(2) enters it, too, is KERNEL(6.3).
+pub(crate) fn new_time_namespace(offsets: &str, file: Option<Fd>) -> Outcome {
+    match call!(__NR_unshare, k::CLONE_NEWTIME) {
+        Err(EINVAL) => {
+            let object = "time namespace: this kernel has none".into();
+            return Err(Failure { class: Class::Namespace, verb: "make".into(), object, errno: 0 });
+        }
+        made => made.doing(Class::Namespace, "make", "time namespace")?,
+    };
+    if let Some(file) = file {
+        sys::write(&file, offsets.as_bytes()).doing(Class::Namespace, "set", "offsets of the time namespace")?;
+    }
+    let path = "/proc/self/ns/time_for_children";
+    let made = sys::open_at(k::AT_FDCWD, &Text::new(path), k::O_RDONLY, 0);
+    let made = made.doing(Class::Namespace, "open", path)?;
+    call!(__NR_setns, made.number(), k::CLONE_NEWTIME).doing(Class::Namespace, "enter", "time namespace")?;
     Ok(())
 }
 

@@ -70,6 +70,7 @@ fn planned(case: &Value, hosts: &BTreeMap<String, Host>) -> Value {
             keep_below: 3,
             window: None,
             core: flag("core"),
+            joined: serde_json::from_value(case["request"]["joined"].clone()).unwrap_or_default(),
         };
         let mut plan = create(&spec, &hosts[&text(case, "host")], &request)?;
         plan.init.build_id.clear();

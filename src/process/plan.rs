@@ -43,7 +43,7 @@ pub(crate) fn identity(process: &Process, around: Surroundings<'_>, steps: &mut 
         uid: user.uid(),
         gid: user.gid(),
         groups: groups(user.additional_gids().as_deref().unwrap_or_default()),
-        set_groups: !around.deny_setgroups,
+        set_groups: !around.deny_setgroups || user.additional_gids().iter().flatten().next().is_some(),
     });
     steps.push(Step::WorkingDirectory { path: cwd });
     steps.push(sets(capabilities)?);

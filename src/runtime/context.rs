@@ -31,7 +31,14 @@ pub(super) struct Inner {
     /// The sealed copy of the init program: one a context, whatever the number of containers.
     init: OnceLock<OwnedFd>,
     /// The processes that this context started and that nobody has waited for yet, by container.
-    children: Mutex<Vec<(String, Process)>>,
+    children: Mutex<Vec<Child>>,
+}
+
+struct Child {
+    container: String,
+    process: Process,
+    /// It is in the pid namespace of another container, perhaps, which cannot end before this one was waited for.
+    guest: bool,
 }
 
 impl fmt::Debug for Context {
@@ -117,23 +124,30 @@ impl Context {
 
     /// Remembers a process that was started here. The kernel keeps a pid namespace until the last process in it has been
     /// waited for, and its parent is this host process: [`delete`](Self::delete) waits for those whom nobody else did.
-    pub(super) fn adopt(&self, id: &str, process: &Process) {
+    pub(super) fn adopt(&self, id: &str, process: &Process, guest: bool) {
         let mut children = self.children();
-        children.retain(|(_, child)| !(child.has_ended() && child.is_last_handle()));
-        children.push((id.to_owned(), process.without_streams()));
+        children.retain(|child| !(child.process.has_ended() && child.process.is_last_handle()));
+        children.push(Child { container: id.to_owned(), process: process.without_streams(), guest });
     }
 
     /// The processes of a container that were started here.
     pub(super) fn adopted(&self, id: &str) -> Vec<Process> {
-        self.children().iter().filter(|(owner, _)| owner == id).map(|(_, child)| child.clone()).collect()
+        let own = |child: &&Child| child.container == id;
+        self.children().iter().filter(own).map(|child| child.process.clone()).collect()
+    }
+
+    /// Those, and all others that may be in their pid namespace.
+    pub(super) fn adopted_and_guests(&self, id: &str) -> Vec<Process> {
+        let near = |child: &&Child| child.container == id || child.guest;
+        self.children().iter().filter(near).map(|child| child.process.clone()).collect()
     }
 
     /// Forgets them, once their container is gone.
     pub(super) fn disown(&self, id: &str) {
-        self.children().retain(|(owner, _)| owner != id);
+        self.children().retain(|child| child.container != id);
     }
 
-    fn children(&self) -> std::sync::MutexGuard<'_, Vec<(String, Process)>> {
+    fn children(&self) -> std::sync::MutexGuard<'_, Vec<Child>> {
         self.0.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -15,6 +15,7 @@ use oci_spec::runtime::Spec;
 use super::context::{Container, Context, valid_id};
 use super::deadline::Deadline;
 use super::io::{self, Streams};
+use super::joined::Given;
 use super::options::{CreateOptions, Level};
 use super::process::Process;
 use super::spawn::{Birth, Ready, Spawned};
@@ -57,11 +58,12 @@ impl Context {
             Some(config) => config,
             None => read_config(&bundle)?,
         };
-        let (spec, unknown) = spec::parse_telling(&config)?;
+        let (mut spec, unknown) = spec::parse_telling(&config)?;
         spec::validate(&spec)?;
         if let Some(process) = spec.process().as_ref().filter(|process| label::wanted(process)) {
             label::possible(process, SecurityModules::probe())?;
         }
+        let given = Given::open(self, &mut spec, &deadline)?;
         let rootfs = rootfs(&spec, &bundle)?;
         let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
         let streams = Streams::open(&mut options.io, terminal)?;
@@ -78,6 +80,7 @@ impl Context {
             keep_below: streams.keep_below,
             window: options.io.window.map(|window| (window.rows, window.cols)),
             core: Path::new("/proc/kcore").exists(),
+            joined: given.facts.clone(),
         };
         let plan = plan::create(&spec, self.host(), &request)?;
         self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
@@ -97,10 +100,11 @@ impl Context {
             options: &options,
             request: &request,
             config: &config,
+            given: &given,
         };
         let process = making.run(state, streams, &mut undo)?;
         undo.armed = false;
-        self.adopt(id, &process);
+        self.adopt(id, &process, plan.shares_pid_namespace());
         Ok(self.container(id, Some(process)))
     }
 }
@@ -113,6 +117,7 @@ struct Making<'a> {
     options: &'a CreateOptions<'a>,
     request: &'a Request,
     config: &'a [u8],
+    given: &'a Given,
 }
 
 impl Making<'_> {
@@ -124,6 +129,7 @@ impl Making<'_> {
         if let Some(listener) = &listener {
             streams.add(listener.as_fd(), listener_number(keep_below));
         }
+        self.given.add_to(&mut streams, keep_below);
         let pipes = std::mem::take(&mut streams.pipes);
         let birth = Birth {
             program: self.context.init_program()?,
@@ -131,11 +137,14 @@ impl Making<'_> {
             entrances: &entrances,
             oom_score_adj: self.plan.oom_score_adj,
             affinity: &[],
-            unmapped: self.plan.maps.is_some(),
+            unmapped: self.plan.is_born_unmapped(),
             context: self.context,
         };
         let mut spawned = Spawned::new(&birth, &self.plan.init, streams, keep_below + 1)?;
         if let Some(maps) = &self.plan.maps {
+            if !self.plan.is_born_unmapped() {
+                spawned = spawned.in_user_namespace(self.deadline)?;
+            }
             namespace::apply::write_maps(spawned.pid(), maps)?;
             self.rlimits(spawned.pid())?;
             spawned = spawned.mapped();
@@ -143,9 +152,17 @@ impl Making<'_> {
         // From here on the init program is busy, and so are we.
         spawned = spawned.join(&cgroup::apply::make_v1(&self.plan.cgroups, &mut undo.cgroups)?);
         undo.directory.keep_config(self.config)?;
-        // Not an error yet: an init program that has failed already says why below.
-        let settled = self.settled(state, spawned.pid()).and_then(|state| undo.directory.prepare(&state));
-        let mut ready = spawned.ready(self.deadline)?;
+        let settle = |pid: i32| self.settled(state, pid).and_then(|state| undo.directory.prepare(&state));
+        let mut ready;
+        let settled;
+        if spawned.moves() {
+            ready = spawned.ready(self.deadline)?;
+            settled = settle(ready.pid());
+        } else {
+            // Not an error yet: an init program that has failed already says why below.
+            settled = settle(spawned.pid());
+            ready = spawned.ready(self.deadline)?;
+        }
         let console = self.hand_over(&mut ready, undo)?;
         settled?;
         undo.directory.commit()?;
@@ -298,7 +315,8 @@ fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> St
             bundle: request.bundle.clone(),
             annotations,
             namespaces: plan.own_namespaces,
-            deny_setgroups: plan.maps.as_ref().is_some_and(|maps| maps.deny_setgroups),
+            joined: plan.joined_namespaces,
+            deny_setgroups: plan.deny_setgroups,
             created_ns,
         },
         ..StateFile::default()
@@ -307,12 +325,13 @@ fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> St
 
 /// As runc names them, for tools.
 fn namespace_paths(pid: i32) -> BTreeMap<String, PathBuf> {
-    const NAMES: [(&str, &str); 7] = [
+    const NAMES: [(&str, &str); 8] = [
         ("NEWCGROUP", "cgroup"),
         ("NEWIPC", "ipc"),
         ("NEWNET", "net"),
         ("NEWNS", "mnt"),
         ("NEWPID", "pid"),
+        ("NEWTIME", "time"),
         ("NEWUSER", "user"),
         ("NEWUTS", "uts"),
     ];

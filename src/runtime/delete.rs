@@ -91,7 +91,7 @@ impl Context {
         let timeout = Some(call.timeout.map_or(KILL_DEADLINE, |timeout| timeout.min(KILL_DEADLINE)));
         let deadline = Deadline::new(Call { timeout, ..call });
         // The first process of a pid namespace ends after all others have been waited for, also by us.
-        let mut children = self.adopted(&state.id);
+        let mut children = self.adopted_and_guests(&state.id);
         loop {
             children.retain(|child| child.pid() != process.pid() && !child.has_ended());
             let fds = std::iter::once(process.pidfd()).chain(children.iter().map(Process::pidfd)).collect();
@@ -102,14 +102,19 @@ impl Context {
     }
 }
 
-/// Kills the members of the cgroup until there are none.
+/// Kills the members of the cgroup until there are none. Frozen meanwhile, they cannot make more faster than they end.
 fn end_members(state: &StateFile, call: Call<'_>) -> Result<()> {
     let pause = Duration::from_millis(1);
     let tries = call.timeout.map_or(KILL_DEADLINE, |timeout| timeout.min(KILL_DEADLINE)).as_millis().max(1);
+    let cgroups = state.cgroups();
     for _ in 0..tries {
-        if !signal_members(state, libc::SIGKILL)? {
+        if cgroup::apply::members(&cgroups)?.is_empty() {
             return Ok(());
         }
+        cgroup::apply::freeze(&cgroups, true);
+        let sent = signal_members(state, libc::SIGKILL);
+        cgroup::apply::freeze(&cgroups, false);
+        sent?;
         std::thread::sleep(pause);
     }
     Err(Error::new(Kind::Timeout, wording::INIT_STILL_RUNNING))

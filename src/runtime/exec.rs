@@ -11,6 +11,7 @@ use super::context::Container;
 use super::create::hand_over_console;
 use super::deadline::Deadline;
 use super::io::{self, Streams};
+use super::joined;
 use super::options::{Call, ExecOptions};
 use super::process::Process;
 use super::spawn::{Birth, Spawned};
@@ -34,7 +35,7 @@ impl Container {
         let (mut process, unknown) = spec::parse_process(&options.process)?;
         spec::validate_exec(&process)?;
         let (directory, state) = self.load()?;
-        let container = spec::parse(&directory.config()?)?;
+        let mut container = spec::parse(&directory.config()?)?;
         inherit(&mut process, &container);
         match observe(&directory, &state) {
             Status::Created | Status::Running => {}
@@ -48,6 +49,7 @@ impl Container {
             label::possible(&process, SecurityModules::probe())?;
         }
         let init = self.init_process()?;
+        joined::adopt_of(init.pid(), state.riverrun.joined, &mut container)?;
         let mut streams = Streams::open(&mut options.io, process.terminal() == Some(true))?;
         if let Some(uid) = plan::host_uid(&container, &process) {
             streams.own(uid);
@@ -55,7 +57,7 @@ impl Container {
         let keep_below = streams.keep_below;
         let request = ExecRequest {
             id: self.id.clone(),
-            namespaces: state.riverrun.namespaces,
+            namespaces: joined::to_enter(init.pid(), state.riverrun.namespaces),
             deny_setgroups: state.riverrun.deny_setgroups,
             no_new_keyring: options.no_new_keyring,
             keep_below,
@@ -90,7 +92,7 @@ impl Container {
             let _ = options.pid_file.as_ref().map(std::fs::remove_file);
         })?;
         let process = Process::new(released.pid, released.pidfd, console, pipes);
-        self.context.adopt(&self.id, &process);
+        self.context.adopt(&self.id, &process, !state.owns_pid_namespace());
         Ok(process)
     }
 }

@@ -1,4 +1,4 @@
-//! kill: a signal to the first process, or to all where no pid namespace ties them to it.
+//! kill: a signal to the first process; to all if asked for, or where no pid namespace makes its end theirs.
 #![forbid(unsafe_code)]
 
 use std::os::fd::AsFd;
@@ -13,7 +13,8 @@ use crate::sys::{Errno, pidfd};
 use crate::wording;
 
 impl Container {
-    /// Sends a signal to the first process. `all`, or a container without a pid namespace of its own: to all members.
+    /// Sends a signal to the first process; with `all` to every member. So does SIGKILL in a container without a pid
+    /// namespace of its own, where the others would outlive the first.
     ///
     /// # Errors
     /// [`Kind::NotRunning`] if the container has stopped (with `all` that is success);
@@ -23,7 +24,7 @@ impl Container {
         if !(0..=64).contains(&signal) {
             return Err(Error::new(Kind::InvalidArgument, format!("{signal} is not a signal")));
         }
-        if !state.owns_pid_namespace() || all {
+        if all || (signal == libc::SIGKILL && !state.owns_pid_namespace()) {
             let sent = signal_members(&state, signal)?;
             if sent || all {
                 return Ok(());

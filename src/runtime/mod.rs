@@ -12,6 +12,7 @@ mod deadline;
 mod delete;
 mod exec;
 mod io;
+mod joined;
 mod kill;
 mod list;
 mod options;

@@ -93,6 +93,20 @@ impl Spawned {
         self.0.child.as_ref().map_or(0, |child| child.pid)
     }
 
+    /// Waits until the init program is in its user namespace, where it is not born in it.
+    pub(super) fn in_user_namespace(mut self, deadline: &Deadline<'_>) -> Result<Self> {
+        match self.0.next(deadline)? {
+            Some((ToRuntime::InUserNamespace, _)) => Ok(self),
+            Some(_) => Err(Error::new(Kind::Internal, "unexpected message from the init program")),
+            None => Err(self.0.died()),
+        }
+    }
+
+    /// Whether another process takes over on the way: the pid is not the last word then.
+    pub(super) fn moves(&self) -> bool {
+        self.0.moves
+    }
+
     /// Tells the init program that its ids are mapped.
     pub(super) fn mapped(self) -> Self {
         self.0.channel.send(ToInit::IdsMapped);

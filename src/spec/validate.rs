@@ -27,6 +27,7 @@ pub(crate) fn validate(spec: &Spec) -> Result<()> {
     namespaces(linux)?;
     names(spec, linux)?;
     id_mappings(linux)?;
+    time_offsets(linux)?;
     for mount in spec.mounts().iter().flatten() {
         mount_rules(mount)?;
     }
@@ -119,11 +120,17 @@ fn namespaces(linux: &Linux) -> Result<()> {
         if !seen.insert(namespace.typ()) {
             return Err(invalid(format!("linux.namespaces: {name} is given twice")));
         }
-        if namespace.path().as_ref().is_some_and(|path| !path.as_os_str().is_empty()) {
-            return unsupported(&format!("linux.namespaces: joining a {name} namespace by path"));
+        let path = namespace.path().as_ref().map(|path| path.to_string_lossy()).unwrap_or_default();
+        if path.is_empty() {
+            continue;
         }
-        if namespace.typ() == LinuxNamespaceType::Time {
-            return unsupported("linux.namespaces: time");
+        no_nul("linux.namespaces: path", &path)?;
+        if !path.starts_with('/') {
+            return Err(invalid(format!("linux.namespaces: {name}: {path:?} is not an absolute path")));
+        }
+        if namespace.typ() == LinuxNamespaceType::Mount {
+            // The root filesystem would be replaced under whoever is in it.
+            return unsupported("linux.namespaces: joining a mount namespace by path");
         }
     }
     if !seen.contains(&LinuxNamespaceType::Mount) {
@@ -142,11 +149,37 @@ fn names(spec: &Spec, linux: &Linux) -> Result<()> {
     for (name, value) in [("hostname", spec.hostname()), ("domainname", spec.domainname())] {
         let Some(value) = value.as_deref().filter(|value| !value.is_empty()) else { continue };
         if !own {
-            return Err(invalid(format!("unable to set {name} without a private UTS namespace")));
+            return Err(invalid(wording::without_uts(name)));
         }
         no_nul(name, value)?;
         if value.len() > 64 {
             return Err(invalid(format!("{name}: longer than 64 bytes")));
+        }
+    }
+    Ok(())
+}
+
+fn joins(linux: &Linux, kind: LinuxNamespaceType) -> bool {
+    let by_path = |path: &std::path::Path| !path.as_os_str().is_empty();
+    linux.namespaces().iter().flatten().any(|n| n.typ() == kind && n.path().as_deref().is_some_and(by_path))
+}
+
+/// config-linux.md#offset-for-time-namespace.
+fn time_offsets(linux: &Linux) -> Result<()> {
+    for (clock, offset) in linux.time_offsets().iter().flatten() {
+        if !matches!(clock.as_str(), "monotonic" | "boottime") {
+            return Err(invalid(format!("linux.timeOffsets: {clock:?} is neither monotonic nor boottime")));
+        }
+        if offset.nanosecs().is_some_and(|nanosecs| nanosecs >= 1_000_000_000) {
+            return Err(invalid(format!("linux.timeOffsets.{clock}.nanosecs: a second or more")));
+        }
+        if !has(linux, LinuxNamespaceType::Time) {
+            return Err(invalid("linux.timeOffsets: offsets without a time namespace"));
+        }
+        if joins(linux, LinuxNamespaceType::Time) {
+            return Err(invalid(
+                "linux.timeOffsets: the clocks of a time namespace that is joined are set already",
+            ));
         }
     }
     Ok(())
@@ -157,7 +190,7 @@ fn id_mappings(linux: &Linux) -> Result<()> {
     let user = has(linux, LinuxNamespaceType::User);
     for (name, mappings) in [("uidMappings", linux.uid_mappings()), ("gidMappings", linux.gid_mappings())] {
         let mappings = mappings.as_deref().unwrap_or_default();
-        if user && mappings.is_empty() {
+        if user && !joins(linux, LinuxNamespaceType::User) && mappings.is_empty() {
             return Err(invalid(format!("linux.{name}: a user namespace needs mappings")));
         }
         if !user && !mappings.is_empty() {
@@ -247,10 +280,8 @@ fn not_yet(spec: &Spec, linux: &Linux) -> Result<()> {
     let waiting = [
         ("hooks", hooks),
         ("linux.seccomp", linux.seccomp().is_some()),
-        ("linux.sysctl", linux.sysctl().as_ref().is_some_and(|sysctl| !sysctl.is_empty())),
         ("linux.netDevices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
         ("linux.intelRdt", linux.intel_rdt().is_some()),
-        ("linux.timeOffsets", linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty())),
         ("linux.mountLabel", mount_label),
         ("linux.resources.blockIO", resources.is_some_and(|r| r.block_io().is_some())),
         ("linux.resources.hugepageLimits", resources.is_some_and(|r| r.hugepage_limits().is_some())),
@@ -329,9 +360,6 @@ mod tests {
     fn what_is_not_supported_yet_is_refused_by_name() {
         refused(Kind::Unsupported, "linux.seccomp", |c| {
             c["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW"});
-        });
-        refused(Kind::Unsupported, "linux.sysctl", |c| {
-            c["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"})
         });
         refused(Kind::Unsupported, "hooks", |c| c["hooks"] = json!({"poststop": [{"path": "/bin/true"}]}));
     }

@@ -43,6 +43,9 @@ pub(crate) struct Own {
     pub(crate) annotations: BTreeMap<String, String>,
     /// `CLONE_NEW*` of the namespaces that an exec joins.
     pub(crate) namespaces: u64,
+    /// Those of them that others made.
+    #[serde(default)]
+    pub(crate) joined: u64,
     pub(crate) deny_setgroups: bool,
     pub(crate) created_ns: i64,
 }
@@ -66,6 +69,6 @@ impl StateFile {
     /// Whether the container has a pid namespace of its own: then the end of its first process is the end of all.
     pub(crate) fn owns_pid_namespace(&self) -> bool {
         const CLONE_NEWPID: u64 = 0x2000_0000;
-        self.riverrun.namespaces & CLONE_NEWPID != 0
+        self.riverrun.namespaces & !self.riverrun.joined & CLONE_NEWPID != 0
     }
 }

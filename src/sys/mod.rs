@@ -6,6 +6,7 @@
 pub(crate) mod clone;
 pub(crate) mod file;
 pub(crate) mod memfd;
+pub(crate) mod namespace;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
 pub(crate) mod process;

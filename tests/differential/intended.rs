@@ -6,17 +6,10 @@
 /// Properties that this version refuses with "not supported by this version": a bundle with one is not compared, but
 /// must be refused cleanly. A row leaves when the property comes.
 pub(crate) const LACKS: &[&str] = &[
-    "linux.namespaces: joining a cgroup namespace by path",
-    "linux.namespaces: joining a ipc namespace by path",
-    "linux.namespaces: joining a net namespace by path",
-    "linux.namespaces: joining a pid namespace by path",
-    "linux.namespaces: joining a uts namespace by path",
-    "linux.namespaces: time",
     "linux.resources.blockIO",
     "linux.resources.cpu.burst",
     "linux.resources.cpu.idle",
     "linux.seccomp",
-    "linux.sysctl",
     "mounts: option tmpcopyup",
 ];
 

@@ -260,7 +260,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         tail: false,
         details: &[
             "The signal is a name, with SIG or without, in capitals or not (TERM, sigusr1, RTMIN+3), or a number up to 64. Without one it is TERM.",
-            "Where the container has no pid namespace of its own, every one of its processes gets the signal.",
+            "Where the container has no pid namespace of its own, KILL goes to every one of its processes.",
         ],
         flags: &[switch(
             "all",
