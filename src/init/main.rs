@@ -22,6 +22,7 @@ mod label;
 mod mount;
 mod namespace;
 mod passwd;
+mod procfs;
 mod root;
 mod schedule;
 mod sys;

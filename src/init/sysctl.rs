@@ -10,7 +10,8 @@ use alloc::format;
 use linux_raw_sys::general as k;
 
 use crate::channel::{Doing, Outcome};
-use crate::sys::{self, EINVAL, ENOSYS, EPERM, Fd, Text, call};
+use crate::procfs;
+use crate::sys::{self, ENOSYS, EPERM, Fd, Text};
 use crate::wire::Class;
 
 /// Writes all values, in order, one write each: the kernel takes no second one for the rest.
@@ -30,10 +31,10 @@ pub(crate) fn write(settings: &[(alloc::string::String, alloc::string::String)])
 
 /// The directory `sys` of a procfs.
 fn open_parameters() -> sys::Result<Fd> {
-    match detached().and_then(|proc| below(&proc)) {
+    match procfs::detached(false).and_then(|proc| below(&proc)) {
         // No new mount API here; or the pid namespace is not ours to make a procfs of, or the host hides parts of its
         // own: the host's, then, which is still at /proc, and not the container's to change.
-        Err(ENOSYS | EPERM) => below(&of_host()?),
+        Err(ENOSYS | EPERM) => below(&procfs::of_host()?),
         opened => opened,
     }
 }
@@ -41,23 +42,4 @@ fn open_parameters() -> sys::Result<Fd> {
 fn below(proc: &Fd) -> sys::Result<Fd> {
     let resolve = k::RESOLVE_BENEATH | k::RESOLVE_NO_SYMLINKS | k::RESOLVE_NO_XDEV;
     sys::open_at2(proc.number(), &Text::new("sys"), k::O_PATH | k::O_DIRECTORY, 0, resolve)
-}
-
-/// fsopen(2), fsmount(2), KERNEL(5.2).
-fn detached() -> sys::Result<Fd> {
-    let context = call!(__NR_fsopen, Text::new("proc").as_ptr(), k::FSOPEN_CLOEXEC).map(Fd::own)?;
-    let create = k::fsconfig_command::FSCONFIG_CMD_CREATE;
-    call!(__NR_fsconfig, context.number(), create as u32, 0, 0, 0)?;
-    let attributes = k::MOUNT_ATTR_NOSUID | k::MOUNT_ATTR_NODEV | k::MOUNT_ATTR_NOEXEC;
-    call!(__NR_fsmount, context.number(), k::FSMOUNT_CLOEXEC, attributes).map(Fd::own)
-}
-
-fn of_host() -> sys::Result<Fd> {
-    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-    let proc = sys::open_at(k::AT_FDCWD, &Text::new("/proc"), k::O_PATH | k::O_DIRECTORY, 0)?;
-    let mut statfs = core::mem::MaybeUninit::<k::statfs>::zeroed();
-    call!(__NR_fstatfs, proc.number(), statfs.as_mut_ptr())?;
-    // SAFETY: zeroed is a valid statfs, and the kernel filled it.
-    let kind = unsafe { statfs.assume_init() }.f_type as u64;
-    if kind == PROC_SUPER_MAGIC { Ok(proc) } else { Err(EINVAL) }
 }

@@ -1,4 +1,5 @@
 //! The arithmetic of ids, and what a user namespace that is joined may be said to map.
+#![forbid(unsafe_code)]
 
 use proptest::prelude::*;
 
