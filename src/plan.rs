@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::plan::CgroupPlan;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::mount::plan::{Around, MountUserns};
 use crate::namespace::plan::{IdMaps, Joined, NamespacePlan, host_id};
 use crate::process::plan::{self as process, Surroundings, label};
 use crate::wire::{BUILD_ID, InitPlan, Step};
@@ -36,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) core: bool,
     /// What is behind the paths of `linux.namespaces`.
     pub(crate) joined: Vec<Joined>,
+    /// The kernel has SELinux; looked at where the configuration names a label.
+    pub(crate) selinux: bool,
 }
 
 /// A create, decided.
@@ -56,6 +59,9 @@ pub(crate) struct Plan {
     pub(crate) deny_setgroups: bool,
     /// Set by the host where the user namespace lacks the privilege: (resource, soft, hard).
     pub(crate) rlimits: Vec<(u32, u64, u64)>,
+    /// For mounts with ids of their own: descriptors from [`mount_userns_number`] up of whoever opens their sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) mount_userns: Vec<MountUserns>,
     pub(crate) init: InitPlan,
 }
 
@@ -86,6 +92,11 @@ const fn is_none(flags: &u64) -> bool {
     *flags == 0
 }
 
+/// Above those of the namespaces that are joined.
+pub(crate) fn mount_userns_number(request: &Request) -> i32 {
+    joined_number(request.keep_below) + i32::try_from(request.joined.len()).unwrap_or_default()
+}
+
 /// From configuration, host and request to the plan.
 pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan> {
     let linux =
@@ -109,8 +120,16 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     entry(&namespaces, host.euid == 0, process, request, &mut steps);
     // Nothing that is mounted here may reach the host, so this comes before the first mount.
     mount::plan::host_propagation(spec, &mut steps)?;
-    steps.push(Step::OpenRoot { path: rootfs.to_string_lossy().into_owned() });
-    mount::plan::mounts(spec, &request.bundle, &cgroups, join_cgroups(&cgroups, &namespaces), &mut steps)?;
+    let around = Around {
+        bundle: &request.bundle,
+        cgroups: &cgroups,
+        user_namespace,
+        privileged: host.euid == 0,
+        selinux: request.selinux,
+        first_descriptor: mount_userns_number(request),
+    };
+    steps.push(Step::OpenRoot { path: rootfs.to_string_lossy().into_owned(), opened_by: around.opened_by() });
+    let mount_userns = mount::plan::mounts(spec, &around, join_cgroups(&cgroups, &namespaces), &mut steps)?;
     if !mount::plan::dev_is_bound(spec) {
         device::plan::devices(spec, user_namespace || host.in_user_namespace, request.core, &mut steps);
     }
@@ -121,9 +140,12 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     steps.push(Step::MakeDirectory { path: process.cwd().to_string_lossy().into_owned() });
     // Last of the mounts: they cover what the others brought. All before pivot_root, while the host's /proc is there
     // for kernels without mount_setattr(2).
-    mount::plan::protections(spec, &mut steps)?;
+    mount::plan::protections(spec, &mut steps);
     // While the host's /proc is there for kernels without fsopen(2), and after whatever brings network devices.
     steps.extend(sysctl::plan::settings(linux, &namespaces)?);
+    if request.no_pivot {
+        mount::plan::allow_no_pivot(spec)?;
+    }
     steps.push(if request.no_pivot { Step::MoveRoot } else { Step::PivotRoot });
     steps.extend(mount::plan::root_propagation(spec)?.map(|flags| Step::RootPropagation { flags }));
     names(spec, &mut steps);
@@ -142,6 +164,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
         maps: namespaces.maps,
         cgroups,
         oom_score_adj: process.oom_score_adj(),
+        mount_userns,
         init: InitPlan { build_id: BUILD_ID.to_owned(), steps },
     })
 }

@@ -11,6 +11,8 @@
 //!    │◀────────────────────────────── InUserNamespace│  (only where it was not born in it)
 //!    │── IdsMapped ─────────────────────────────────▶│  (only with a new user namespace)
 //!    │── Cgroups + `tasks` files ────────────────────▶│  (only where v1 cgroups are made; mounts go on meanwhile)
+//!    │◀──────────────────────────────────── Ask {step}│  (only for sources that it is denied)
+//!    │── Opened + tree ─────────────────────────────▶│
 //!    │◀──────────────────────── Console {name} + pty  │  (only with a terminal)
 //!    │◀───────────────────────────────────────── Ready│  everything but the last steps is done
 //!    │── Go ────────────────────────────────────────▶│  state is on disk; end of file here means: give up
@@ -75,7 +77,7 @@ pub(crate) enum Step {
     /// Change the propagation of every mount: `MS_SLAVE|MS_REC` and the like.
     Propagate { flags: u64 },
     /// Bind the root filesystem on itself and make it the root of all further paths.
-    OpenRoot { path: String },
+    OpenRoot { path: String, opened_by: OpenedBy },
     /// The root of all further paths is `/` itself (exec).
     OpenOwnRoot,
     /// Make and mount a filesystem.
@@ -84,6 +86,11 @@ pub(crate) enum Step {
     Bind(Bind),
     /// Show the directories of cgroup v1 below a new tmpfs.
     MountCgroupV1(CgroupV1),
+    /// Change the mount that is at a path in root.
+    Remount(Remount),
+    /// Open trees of the host one by one, as the runtime asks for them, and send each (only in the process that helps
+    /// another init program, with the runtime's privileges in that one's mount namespace).
+    OpenTrees { trees: Vec<Tree> },
     /// Make a directory in root, with its parents.
     MakeDirectory { path: String },
     /// Make a symbolic link in root; what is there stays, unless it is to be replaced.
@@ -157,7 +164,7 @@ pub(crate) struct Entrance {
 }
 
 /// A filesystem to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Filesystem {
     pub(crate) fstype: String,
     pub(crate) source: String,
@@ -173,10 +180,13 @@ pub(crate) struct Filesystem {
     pub(crate) inherit_mode: bool,
     /// No part of the target may be a symbolic link (proc and sysfs: nobody may fake them).
     pub(crate) real_directory: bool,
+    /// What is in the directory that it covers is copied into it (a tmpfs with `tmpcopyup`).
+    pub(crate) copy_up: bool,
+    pub(crate) idmap: Option<Idmap>,
 }
 
 /// A bind mount.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bind {
     /// On the host.
     pub(crate) source: String,
@@ -186,6 +196,54 @@ pub(crate) struct Bind {
     pub(crate) attributes: Attributes,
     /// The same for the whole tree.
     pub(crate) tree_attributes: Attributes,
+    pub(crate) propagation: Vec<u64>,
+    /// The target is /proc: the source must be a procfs.
+    pub(crate) procfs: bool,
+    pub(crate) opened_by: OpenedBy,
+    pub(crate) idmap: Option<Idmap>,
+}
+
+/// Who opens a source on the host. The root of a user namespace may be kept out where its runtime is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum OpenedBy {
+    #[default]
+    Init,
+    /// The runtime is asked if the init program is denied it.
+    EitherOne,
+    Runtime,
+}
+
+/// Ids of a mount's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Idmap {
+    /// The descriptor of the user namespace with the mappings, in whoever opens the source.
+    pub(crate) userns: i32,
+    /// The mounts below get them, too.
+    pub(crate) recursive: bool,
+}
+
+/// Something on the host that is opened for another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tree {
+    /// The index of the step that needs it.
+    pub(crate) step: u32,
+    pub(crate) source: String,
+    /// In root; for the sentence about what went wrong.
+    pub(crate) target: String,
+    pub(crate) recursive: bool,
+    pub(crate) idmap: Option<Idmap>,
+}
+
+/// A change of a mount that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Remount {
+    /// In root.
+    pub(crate) target: String,
+    /// Of the mount alone, not of the filesystem behind it.
+    pub(crate) bind: bool,
+    /// Options of the superblock.
+    pub(crate) options: Vec<(String, Option<String>)>,
+    pub(crate) attributes: Attributes,
     pub(crate) propagation: Vec<u64>,
 }
 
@@ -216,12 +274,14 @@ pub(crate) struct Attributes {
 pub(crate) struct Device {
     /// In root.
     pub(crate) path: String,
-    /// Type and permissions, as `st_mode`.
-    pub(crate) mode: u32,
+    /// Its type, as in `st_mode`.
+    pub(crate) kind: u32,
     pub(crate) major: u32,
     pub(crate) minor: u32,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
+    /// What the configuration says: a node that is there already must have it.
+    pub(crate) permissions: Option<u32>,
+    pub(crate) uid: Option<u32>,
+    pub(crate) gid: Option<u32>,
     /// Bind the host's node instead of making one (a user namespace may not).
     pub(crate) bind: bool,
 }
@@ -259,6 +319,12 @@ pub(crate) enum ToInit {
     IdsMapped,
     /// With the descriptors of as many `tasks` files as [`Step::JoinCgroups`] counts.
     Cgroups,
+    /// The tree that was asked for, beside the word.
+    Opened,
+    /// To the process that helps: open the tree of this step.
+    Open {
+        step: u32,
+    },
     Go,
 }
 
@@ -273,6 +339,12 @@ pub(crate) enum ToRuntime {
     Console {
         name: String,
     },
+    /// The source of this step cannot be opened here: answered by [`ToInit::Opened`].
+    Ask {
+        step: u32,
+    },
+    /// From the process that helps: the tree, beside the word.
+    Opened,
     Ready,
     Failed(Failure),
 }

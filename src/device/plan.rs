@@ -33,8 +33,9 @@ pub(crate) fn devices(spec: &Spec, bind: bool, core: bool, steps: &mut Vec<Step>
     let configured = spec.linux().as_ref().and_then(|linux| linux.devices().as_deref()).unwrap_or_default();
     for (path, major, minor) in DEFAULTS {
         if !configured.iter().any(|device| device.path().as_os_str() == path) {
-            let (path, mode) = (path.to_owned(), S_IFCHR | 0o666);
-            steps.push(Step::Device(Device { path, mode, major, minor, uid: 0, gid: 0, bind }));
+            let (path, kind) = (path.to_owned(), S_IFCHR);
+            let (permissions, uid, gid) = (None, None, None);
+            steps.push(Step::Device(Device { path, kind, major, minor, permissions, uid, gid, bind }));
         }
     }
     steps.extend(configured.iter().map(|device| Step::Device(node(device, bind))));
@@ -57,11 +58,12 @@ fn node(device: &LinuxDevice, bind: bool) -> Device {
     let number = |value: i64| u32::try_from(value).unwrap_or_default();
     Device {
         path: device.path().to_string_lossy().into_owned(),
-        mode: kind | (device.file_mode().unwrap_or(0o666) & 0o7777),
+        kind,
         major: number(device.major()),
         minor: number(device.minor()),
-        uid: device.uid().unwrap_or_default(),
-        gid: device.gid().unwrap_or_default(),
+        permissions: device.file_mode().map(|mode| mode & 0o7777),
+        uid: device.uid(),
+        gid: device.gid(),
         bind: bind && kind != S_IFIFO,
     }
 }

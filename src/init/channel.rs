@@ -5,6 +5,7 @@
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use linux_raw_sys::general as k;
 use linux_raw_sys::net;
@@ -27,17 +28,24 @@ impl<T> Doing<T> for sys::Result<T> {
 }
 
 /// The end of the socket that the runtime gave us.
-pub(crate) struct Channel(Fd);
+pub(crate) struct Channel {
+    socket: Fd,
+    /// The `tasks` files that came while we waited for something else.
+    early: Cell<Option<Vec<Fd>>>,
+}
+
+/// More descriptors than any word brings.
+const MOST: usize = 64;
 
 impl Channel {
-    pub(crate) const fn new(fd: Fd) -> Self {
-        Self(fd)
+    pub(crate) const fn new(socket: Fd) -> Self {
+        Self { socket, early: Cell::new(None) }
     }
 
     /// Sends `message`; a runtime that went away is noticed at the next receive.
     pub(crate) fn send(&self, message: &ToRuntime, descriptor: Option<&Fd>) {
         if let Some(bytes) = wire::encode(message) {
-            let _ = send_all(&self.0, &bytes, descriptor);
+            let _ = send_all(&self.socket, &bytes, descriptor);
         }
     }
 
@@ -63,21 +71,36 @@ impl Channel {
         Err(unexpected())
     }
 
-    /// Waits for this word and as many descriptors, which come with its first byte.
+    /// Waits for this word and as many descriptors, which come with its first byte. The runtime lets us join cgroups
+    /// when it has them, whatever we ask for meanwhile.
     pub(crate) fn expect_with(&self, word: ToInit, count: usize) -> Outcome<Vec<Fd>> {
+        loop {
+            let early = if word == ToInit::Cgroups { self.early.take() } else { None };
+            let (came, descriptors) = match early {
+                Some(descriptors) => (word, descriptors),
+                None => self.recv_with()?,
+            };
+            if came == word && descriptors.len() == count {
+                return Ok(descriptors);
+            }
+            if came != ToInit::Cgroups || word == ToInit::Cgroups {
+                return Err(unexpected());
+            }
+            self.early.set(Some(descriptors));
+        }
+    }
+
+    fn recv_with(&self) -> Outcome<(ToInit, Vec<Fd>)> {
         let mut first = [0; 1];
-        let descriptors = receive_descriptors(&self.0, &mut first, count).map_err(|_| gone())?;
+        let descriptors = receive_descriptors(&self.socket, &mut first, MOST).map_err(|_| gone())?;
         let mut header = [first[0], 0, 0, 0];
         self.fill(&mut header[1..]).map_err(|_| gone())?;
-        if self.body::<ToInit>(header)? != word || descriptors.len() != count {
-            return Err(unexpected());
-        }
-        Ok(descriptors)
+        Ok((self.body::<ToInit>(header)?, descriptors))
     }
 
     fn fill(&self, mut buffer: &mut [u8]) -> sys::Result<()> {
         while !buffer.is_empty() {
-            match sys::read(&self.0, buffer) {
+            match sys::read(&self.socket, buffer) {
                 Ok(0) => return Err(sys::EINVAL),
                 Ok(n) => buffer = &mut buffer[n..],
                 Err(EINTR) => {}

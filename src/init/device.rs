@@ -46,31 +46,40 @@ pub(crate) fn make(root: &Root, parent: &mut Parent, device: &Device) -> Outcome
     }
     let (parent, name) = parent.of(root, &device.path)?;
     let text = Text::new(name);
-    match call!(__NR_mknodat, parent, text.as_ptr(), device.mode, kernel_device(device)) {
-        Err(EEXIST) => {
-            let there = sys::stat_at(parent, &text, k::AT_SYMLINK_NOFOLLOW).doing(
-                Class::Device,
-                "stat",
-                &device.path,
-            )?;
-            let same = there.kind() == device.mode & k::S_IFMT
-                && (there.kind() == k::S_IFIFO || (there.major, there.minor) == (device.major, device.minor));
-            if !same {
-                let object = format!("{}: another file is there", device.path);
-                return Err(Failure { class: Class::Device, verb: "make device".into(), object, errno: 0 });
-            }
-        }
+    let mode = device.kind | device.permissions.unwrap_or(0o666);
+    match call!(__NR_mknodat, parent, text.as_ptr(), mode, kernel_device(device.major, device.minor)) {
+        Err(EEXIST) => return found(parent, &text, device),
         made => drop(made.doing(Class::Device, "make device", &device.path)?),
     }
-    if (device.uid, device.gid) != (0, 0) {
-        let flags = k::AT_SYMLINK_NOFOLLOW;
-        call!(__NR_fchownat, parent, text.as_ptr(), device.uid, device.gid, flags).doing(
+    let (uid, gid) = (device.uid.unwrap_or_default(), device.gid.unwrap_or_default());
+    if (uid, gid) != (0, 0) {
+        call!(__NR_fchownat, parent, text.as_ptr(), uid, gid, k::AT_SYMLINK_NOFOLLOW).doing(
             Class::Device,
             "change owner of",
             &device.path,
         )?;
     }
     Ok(())
+}
+
+/// A file is there already: it must be what is asked for (config-linux.md#devices), and is not changed.
+fn found(parent: i32, name: &Text, device: &Device) -> Outcome {
+    let there =
+        sys::stat_at(parent, name, k::AT_SYMLINK_NOFOLLOW).doing(Class::Device, "stat", &device.path)?;
+    let same = there.kind() == device.kind
+        && (there.kind() == k::S_IFIFO || (there.major, there.minor) == (device.major, device.minor));
+    let is = |wanted: Option<u32>, found: u32| wanted.is_none_or(|wanted| wanted == found);
+    let why = if !same {
+        "another file is there"
+    } else if !is(device.permissions, there.mode & 0o7777) {
+        "it is there with another mode"
+    } else if !is(device.uid, there.uid) || !is(device.gid, there.gid) {
+        "it is there with another owner"
+    } else {
+        return Ok(());
+    };
+    let object = format!("{}: {why}", device.path);
+    Err(Failure { class: Class::Device, verb: "make device".into(), object, errno: 0 })
 }
 
 /// A user namespace may not make nodes: the host's is bound there, if it is the device that was asked for.
@@ -81,7 +90,7 @@ fn bind(root: &Root, device: &Device) -> Outcome {
         &device.path,
     )?;
     let there = sys::stat(&host).doing(Class::Device, "stat", &device.path)?;
-    if there.kind() != device.mode & k::S_IFMT || (there.major, there.minor) != (device.major, device.minor) {
+    if there.kind() != device.kind || (there.major, there.minor) != (device.major, device.minor) {
         let object = format!("{}: the host has another device there", device.path);
         return Err(Failure { class: Class::Device, verb: "bind device".into(), object, errno: 0 });
     }
@@ -90,8 +99,7 @@ fn bind(root: &Root, device: &Device) -> Outcome {
 }
 
 /// The number as mknod(2) takes it: 12 bits of major, 20 of minor, folded.
-fn kernel_device(device: &Device) -> u32 {
-    let (major, minor) = (device.major, device.minor);
+pub(crate) const fn kernel_device(major: u32, minor: u32) -> u32 {
     (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & !0xff) << 12)
 }
 

@@ -14,6 +14,7 @@ extern crate alloc;
 mod cgroup;
 mod channel;
 mod console;
+mod copyup;
 mod device;
 mod execute;
 mod floor;
@@ -23,10 +24,12 @@ mod mount;
 mod namespace;
 mod passwd;
 mod procfs;
+mod protect;
 mod root;
 mod schedule;
 mod sys;
 mod sysctl;
+mod tree;
 #[path = "../wire.rs"]
 mod wire;
 
@@ -58,7 +61,7 @@ struct State {
     root: Option<Root>,
     /// Step::OpenProc
     proc: Option<Fd>,
-    masks: mount::Masks,
+    masks: protect::Masks,
     parent: device::Parent,
     time_offsets: Option<Fd>,
 }
@@ -75,15 +78,15 @@ fn run(channel: Channel) -> (Channel, Failure) {
     let mut state = State {
         root: None,
         proc: None,
-        masks: mount::Masks::default(),
+        masks: protect::Masks::default(),
         parent: device::Parent::default(),
         time_offsets: None,
     };
-    for step in &plan.steps {
+    for (number, step) in (0..).zip(&plan.steps) {
         if let Step::Execute(program) = step {
             return execute::execute(channel, program);
         }
-        if let Err(failure) = state.take(step, &channel) {
+        if let Err(failure) = state.take(number, step, &channel) {
             return (channel, failure);
         }
     }
@@ -92,7 +95,7 @@ fn run(channel: Channel) -> (Channel, Failure) {
 
 impl State {
     /// One arm a step, no questions.
-    fn take(&mut self, step: &Step, channel: &Channel) -> Outcome {
+    fn take(&mut self, number: u32, step: &Step, channel: &Channel) -> Outcome {
         match step {
             Step::JoinNamespaces { flags, pidfd } => namespace::join(*flags, *pidfd)?,
             Step::EnterNamespaces { namespaces } => namespace::enter(namespaces)?,
@@ -115,7 +118,10 @@ impl State {
             Step::Affinity { cpus } => schedule::affinity(cpus)?,
             Step::LoopbackUp => namespace::loopback_up()?,
             Step::Propagate { flags } => mount::propagate("/", *flags)?,
-            Step::OpenRoot { path } => self.root = Some(mount::open_root(path)?),
+            Step::OpenRoot { path, opened_by } => {
+                self.root = Some(mount::open_root(path, *opened_by, channel, number)?);
+            }
+            Step::OpenTrees { trees } => tree::serve(channel, trees)?,
             Step::OpenOwnRoot => self.root = Some(open_own_root()?),
             Step::Hostname { name } => namespace::hostname(name)?,
             Step::Domainname { name } => namespace::domainname(name)?,
@@ -149,7 +155,7 @@ impl State {
                     Step::Device(device) => device::make(root, &mut self.parent, device)?,
                     in_root => {
                         self.parent.forget();
-                        take_in_root(root, &mut self.masks, in_root, channel)?;
+                        take_in_root(root, &mut self.masks, number, in_root, channel)?;
                     }
                 }
             }
@@ -159,10 +165,17 @@ impl State {
 }
 
 /// The steps that act below the root filesystem.
-fn take_in_root(root: &Root, masks: &mut mount::Masks, step: &Step, channel: &Channel) -> Outcome {
+fn take_in_root(
+    root: &Root,
+    masks: &mut protect::Masks,
+    number: u32,
+    step: &Step,
+    channel: &Channel,
+) -> Outcome {
     match step {
         Step::Mount(filesystem) => mount::filesystem(root, filesystem),
-        Step::Bind(bind) => mount::bind(root, bind),
+        Step::Bind(bind) => mount::bind(root, bind, channel, number),
+        Step::Remount(wanted) => mount::remount(root, wanted),
         Step::MountCgroupV1(wanted) => cgroup::mount_v1(root, wanted),
         Step::MakeDirectory { path } => {
             use channel::Doing;
@@ -171,9 +184,9 @@ fn take_in_root(root: &Root, masks: &mut mount::Masks, step: &Step, channel: &Ch
         Step::Terminal { rows, cols, console } => console::open(root, channel, *rows, *cols, *console),
         Step::OwnStdio { uid } => console::own_streams(root, *uid),
         Step::Mask { path } => masks.mask(root, path),
-        Step::ReadOnly { path } => mount::read_only(root, path),
-        Step::MountAttributes { path, set } => mount::attributes(root, path, *set),
-        Step::RootAttributes { set } => mount::root_attributes(root, *set),
+        Step::ReadOnly { path } => protect::read_only(root, path),
+        Step::MountAttributes { path, set } => protect::attributes(root, path, *set),
+        Step::RootAttributes { set } => protect::root_attributes(root, *set),
         Step::PivotRoot => mount::pivot_root(root),
         Step::MoveRoot => mount::move_root(root),
         Step::RootPropagation { flags } => mount::propagate("/", *flags),

@@ -1,4 +1,4 @@
-//! Mounts, masks, read-only paths, propagation, pivot_root.
+//! Mounts, propagation, pivot_root.
 //!
 //! Runs in: the init program, in the container's mount namespace, before the ids change. Filesystems are made detached
 //! (fsopen(2), open_tree(2)), get their attributes while nobody can see them, and are moved onto a descriptor that
@@ -11,13 +11,17 @@ use alloc::vec::Vec;
 
 use linux_raw_sys::general as k;
 
-use crate::channel::{Doing, Outcome};
+use crate::channel::{Channel, Doing, Outcome};
+use crate::copyup;
 use crate::root::Root;
-use crate::sys::{self, ENOENT, ENOSYS, ENOTDIR, EPERM, Fd, Text, call};
-use crate::wire::{Attributes, Bind, Class, Failure, Filesystem};
+use crate::sys::{self, E2BIG, EACCES, ENOENT, ENOSYS, EPERM, Fd, Text, call};
+use crate::tree::{self, clone as clone_tree};
+use crate::wire::{Attributes, Bind, Class, Failure, Filesystem, OpenedBy, Remount};
 
-/// mount_setattr(2) and fsmount(2) know a string parameter of up to this many bytes (fsconfig(2)).
+/// fsconfig(2) knows a string parameter of up to this many bytes,
 const LONGEST_PARAMETER: usize = 255;
+/// and mount(2) all of them together, in one page with a NUL; what is longer it would cut.
+const LONGEST_DATA: usize = 4095;
 
 /// MS_* of mount(2) for MOUNT_ATTR_*, for the fallback. Unknown to the old call: nothing that the plans use.
 const CLASSIC: [(u32, u32); 8] = [
@@ -36,7 +40,7 @@ pub(crate) fn classic_flags(attributes: u64) -> u64 {
 }
 
 /// The name by which mount(2) finds a descriptor.
-fn proc_path(fd: &Fd) -> Text {
+pub(crate) fn proc_path(fd: &Fd) -> Text {
     Text::new(&format!("/proc/self/fd/{}", fd.number()))
 }
 
@@ -58,30 +62,27 @@ pub(crate) fn propagate(path: &str, flags: u64) -> Outcome {
 }
 
 /// Binds the root filesystem on itself: pivot_root(2) wants a mount point.
-pub(crate) fn open_root(path: &str) -> Outcome<Root> {
-    let name = Text::new(path);
-    let tree = clone_tree(k::AT_FDCWD, &name, true).doing(Class::Rootfs, "bind root filesystem", path)?;
+pub(crate) fn open_root(path: &str, opened_by: OpenedBy, channel: &Channel, step: u32) -> Outcome<Root> {
+    let (tree, place) = match clone_tree(k::AT_FDCWD, &Text::new(path), true) {
+        // Its own place cannot be reached, so it goes over the old root, which it will take the place of: a path from
+        // `/` still begins below it.
+        Err(EACCES) if opened_by == OpenedBy::EitherOne => (tree::ask(channel, step)?, "/"),
+        opened => (opened.doing(Class::Rootfs, "bind root filesystem", path)?, path),
+    };
     call!(
         __NR_move_mount,
         tree.number(),
         Text::new("").as_ptr(),
         k::AT_FDCWD,
-        name.as_ptr(),
+        Text::new(place).as_ptr(),
         k::MOVE_MOUNT_F_EMPTY_PATH
     )
-    .doing(Class::Rootfs, "mount root filesystem on", path)?;
+    .doing(Class::Rootfs, "mount root filesystem on", place)?;
     Ok(Root::new(tree))
 }
 
-/// open_tree(2): a detached copy of a mount, or of the tree below it.
-fn clone_tree(dir: i32, path: &Text, recursive: bool) -> sys::Result<Fd> {
-    let tree = if recursive { k::AT_RECURSIVE } else { 0 };
-    let flags = k::OPEN_TREE_CLONE | k::OPEN_TREE_CLOEXEC | k::AT_EMPTY_PATH | tree;
-    call!(__NR_open_tree, dir, path.as_ptr(), flags).map(Fd::own)
-}
-
 /// move_mount(2): attaches a detached mount on the file or directory behind a descriptor.
-fn attach(mount: &Fd, target: &Fd) -> sys::Result {
+pub(crate) fn attach(mount: &Fd, target: &Fd) -> sys::Result {
     let (empty, flags) = (Text::new(""), k::MOVE_MOUNT_F_EMPTY_PATH | k::MOVE_MOUNT_T_EMPTY_PATH);
     call!(__NR_move_mount, mount.number(), empty.as_ptr(), target.number(), empty.as_ptr(), flags)
 }
@@ -114,18 +115,11 @@ pub(crate) fn set_attributes(
 pub(crate) fn filesystem(root: &Root, fs: &Filesystem) -> Outcome {
     let object = format!("{} on {}", fs.source, fs.target);
     let (target, existed) = if fs.real_directory {
-        // A proc or sysfs behind a link of the image would be a fake (CVE-2019-19921, CVE-2023-27561).
-        let open = || root.open_real(&fs.target, k::O_PATH | k::O_DIRECTORY);
-        let real = match open() {
-            Err(ENOENT) => {
-                root.make_directory(&fs.target).doing(Class::Mount, "make mount point", &fs.target)?;
-                open()
-            }
-            opened => opened,
-        };
-        (real.doing(Class::UnsafePath, "mount", &format!("{object}: not an ordinary directory"))?, true)
+        (real_directory(root, &fs.target, &object)?, true)
     } else {
-        root.make_directory(&fs.target).doing(Class::Mount, "make mount point", &fs.target)?
+        let made = root.make_directory(&fs.target).doing(Class::Mount, "make mount point", &fs.target)?;
+        not_in_proc(root, &made.0, &object)?;
+        made
     };
     let mut options = fs.options.clone();
     if fs.inherit_mode && existed {
@@ -133,24 +127,85 @@ pub(crate) fn filesystem(root: &Root, fs: &Filesystem) -> Outcome {
         options.push((String::from("mode"), Some(format!("{mode:o}"))));
     }
     match make_filesystem(fs, &options) {
-        Ok(mount) => attach(&mount, &target).map(drop),
+        Ok(mount) => {
+            if fs.copy_up {
+                copyup::copy(&target, &mount, &fs.target)?;
+            }
+            tree::map_ids(&mount, fs.idmap.as_ref(), &object)?;
+            attach(&mount, &target).map(drop)
+        }
         // No new mount API here (an old kernel, or a filter around us), or a parameter that is too long for it.
-        Err(ENOSYS | EPERM | sys::EINVAL) => classic_filesystem(fs, &options, &target),
+        Err(ENOSYS | EPERM | sys::EINVAL) if fs.idmap.is_none() => {
+            classic_filesystem(fs, &options, &target).doing(Class::Mount, "mount", &object)?;
+            if fs.copy_up {
+                let mount = root.open(&fs.target, k::O_PATH | k::O_DIRECTORY);
+                copyup::copy(&target, &mount.doing(Class::Mount, "open", &fs.target)?, &fs.target)?;
+            }
+            Ok(())
+        }
         Err(errno) => Err(errno),
     }
     .doing(Class::Mount, "mount", &object)?;
     after_mount(root, &fs.target, &fs.propagation)
 }
 
+/// A directory that no link leads to: a proc or sysfs behind a link of the image would be a fake (CVE-2019-19921,
+/// CVE-2023-27561).
+fn real_directory(root: &Root, path: &str, object: &str) -> Outcome<Fd> {
+    let open = || root.open_real(path, k::O_PATH | k::O_DIRECTORY);
+    let real = match open() {
+        Err(ENOENT) => {
+            root.make_directory(path).doing(Class::Mount, "make mount point", path)?;
+            open()
+        }
+        opened => opened,
+    };
+    real.doing(Class::UnsafePath, "mount", &format!("{object}: not an ordinary directory"))
+}
+
+/// The plan holds no path below /proc but the few that are allowed; a link of the image must not lead there, either.
+fn not_in_proc(root: &Root, target: &Fd, object: &str) -> Outcome {
+    if !root.followed_links() {
+        return Ok(());
+    }
+    let (magic, _) = sys::filesystem_of(target).doing(Class::Mount, "stat", object)?;
+    if magic != u64::from(k::PROC_SUPER_MAGIC) {
+        return Ok(());
+    }
+    let object = format!("{object}: a link leads into /proc");
+    Err(Failure { class: Class::UnsafePath, verb: "mount".into(), object, errno: 0 })
+}
+
 /// fsopen(2), fsconfig(2), fsmount(2).
-fn make_filesystem(fs: &Filesystem, options: &[(String, Option<String>)]) -> sys::Result<Fd> {
-    if options.iter().any(|(_, value)| value.as_ref().is_some_and(|v| v.len() > LONGEST_PARAMETER)) {
+pub(crate) fn make_filesystem(fs: &Filesystem, options: &[(String, Option<String>)]) -> sys::Result<Fd> {
+    let long = |value: &String| value.len() > LONGEST_PARAMETER;
+    // KERNEL(6.7): the layers of an overlay one by one, as many as there are. Escaped colons are for the old way.
+    let layers = |key: &str, value: &String| {
+        fs.fstype == "overlay" && key == "lowerdir" && !value.contains('\\') && !value.contains("::")
+    };
+    let too_long = |(key, value): &(String, Option<String>)| {
+        value.as_ref().is_some_and(|value| {
+            if layers(key, value) {
+                value.split(':').any(|layer| layer.len() > LONGEST_PARAMETER)
+            } else {
+                long(value)
+            }
+        })
+    };
+    if options.iter().any(too_long) {
         return Err(ENOSYS);
     }
     let context = call!(__NR_fsopen, Text::new(&fs.fstype).as_ptr(), k::FSOPEN_CLOEXEC).map(Fd::own)?;
     configure(&context, "source", Some(&fs.source))?;
     for (key, value) in options {
-        configure(&context, key, value.as_deref())?;
+        match value {
+            Some(value) if long(value) => {
+                for layer in value.split(':') {
+                    configure(&context, "lowerdir+", Some(layer))?;
+                }
+            }
+            value => drop(configure(&context, key, value.as_deref())?),
+        }
     }
     let create = k::fsconfig_command::FSCONFIG_CMD_CREATE;
     call!(__NR_fsconfig, context.number(), create as u32, 0, 0, 0)?;
@@ -177,41 +232,58 @@ fn configure(context: &Fd, key: &str, value: Option<&str>) -> sys::Result {
 }
 
 /// The same by mount(2): flags of the superblock go with those of the mount.
-fn classic_filesystem(fs: &Filesystem, options: &[(String, Option<String>)], target: &Fd) -> sys::Result<()> {
-    const FLAGS: [(&str, u32); 5] = [
+pub(crate) fn classic_filesystem(
+    fs: &Filesystem,
+    options: &[(String, Option<String>)],
+    target: &Fd,
+) -> sys::Result<()> {
+    let (flags, data) = classic_options(options)?;
+    classic(&fs.source, &proc_path(target), &fs.fstype, flags | classic_flags(fs.attributes), &data).map(drop)
+}
+
+/// Options of a superblock as mount(2) takes them.
+fn classic_options(options: &[(String, Option<String>)]) -> sys::Result<(u64, String)> {
+    const FLAGS: [(&str, u32); 6] = [
         ("ro", k::MS_RDONLY),
         ("sync", k::MS_SYNCHRONOUS),
         ("dirsync", k::MS_DIRSYNC),
         ("mand", k::MS_MANDLOCK),
         ("lazytime", k::MS_LAZYTIME),
+        ("iversion", k::MS_I_VERSION),
     ];
-    let mut flags = classic_flags(fs.attributes);
+    let mut flags = 0;
     let mut data: Vec<String> = Vec::new();
     for (key, value) in options {
         match (value, FLAGS.iter().find(|(name, _)| name == key)) {
             (None, Some((_, flag))) => flags |= u64::from(*flag),
             (None, None) => data.push(key.clone()),
+            // A label of SELinux has commas of its own.
+            (Some(value), _) if key.ends_with("context") => data.push(format!("{key}=\"{value}\"")),
             (Some(value), _) => data.push(format!("{key}={value}")),
         }
     }
-    classic(&fs.source, &proc_path(target), &fs.fstype, flags, &data.join(",")).map(drop)
+    let data = data.join(",");
+    if data.len() > LONGEST_DATA { Err(E2BIG) } else { Ok((flags, data)) }
 }
 
 /// Binds a file or a tree of the host.
-pub(crate) fn bind(root: &Root, bind: &Bind) -> Outcome {
+pub(crate) fn bind(root: &Root, bind: &Bind, channel: &Channel, step: u32) -> Outcome {
     let object = format!("{} on {}", bind.source, bind.target);
-    let tree = clone_tree(k::AT_FDCWD, &Text::new(&bind.source), bind.recursive).doing(
-        Class::Mount,
-        "bind",
-        &object,
-    )?;
+    let tree = tree::source(channel, step, bind, &object)?;
     let source = sys::stat(&tree).doing(Class::Mount, "stat", &bind.source)?;
-    let target = if source.is_directory() {
-        root.make_directory(&bind.target).map(|(fd, _)| fd)
+    let target = if bind.procfs {
+        is_procfs(&tree, &object)?;
+        real_directory(root, &bind.target, &object)?
     } else {
-        root.make_file(&bind.target)
-    }
-    .doing(Class::Mount, "make mount point", &bind.target)?;
+        let made = if source.is_directory() {
+            root.make_directory(&bind.target).map(|(fd, _)| fd)
+        } else {
+            root.make_file(&bind.target)
+        };
+        let made = made.doing(Class::Mount, "make mount point", &bind.target)?;
+        not_in_proc(root, &made, &object)?;
+        made
+    };
     let mut remount = false;
     for (attributes, whole) in [(&bind.attributes, false), (&bind.tree_attributes, true)] {
         if *attributes != Attributes::default() {
@@ -223,6 +295,31 @@ pub(crate) fn bind(root: &Root, bind: &Bind) -> Outcome {
         classic_remount(&tree, &bind.attributes).doing(Class::Mount, "remount", &object)?;
     }
     after_mount(root, &bind.target, &bind.propagation)
+}
+
+/// Nothing else may be bound over /proc.
+fn is_procfs(tree: &Fd, object: &str) -> Outcome {
+    if sys::filesystem_of(tree).doing(Class::Mount, "stat", object)?.0 == u64::from(k::PROC_SUPER_MAGIC) {
+        return Ok(());
+    }
+    let object = format!("{object}: it is not of type proc");
+    Err(Failure { class: Class::UnsafePath, verb: "bind".into(), object, errno: 0 })
+}
+
+/// Changes the mount that is at a path.
+pub(crate) fn remount(root: &Root, wanted: &Remount) -> Outcome {
+    let mount = root.open(&wanted.target, k::O_PATH).doing(Class::Mount, "open", &wanted.target)?;
+    if !wanted.bind {
+        let remount = || -> sys::Result<()> {
+            let (flags, data) = classic_options(&wanted.options)?;
+            let flags = flags | classic_flags(wanted.attributes.set) | u64::from(k::MS_REMOUNT);
+            classic("", &proc_path(&mount), "", flags, &data).map(drop)
+        };
+        remount().doing(Class::Mount, "remount", &wanted.target)?;
+    } else if change(&mount, false, &wanted.attributes, &wanted.target)? == Changed::OnceAttached {
+        classic_remount(&mount, &wanted.attributes).doing(Class::Mount, "remount", &wanted.target)?;
+    }
+    after_mount(root, &wanted.target, &wanted.propagation)
 }
 
 /// Whether a change is done.
@@ -248,7 +345,23 @@ fn change(tree: &Fd, recursive: bool, wanted: &Attributes, object: &str) -> Outc
     };
     match done {
         Err(ENOSYS) if !recursive => Ok(Changed::OnceAttached),
+        Err(EPERM) => Err(EPERM).doing(
+            Class::Mount,
+            "change attributes of",
+            &format!("{object}: {}", locked(tree, recursive, wanted)),
+        ),
         done => done.map(|_| Changed::Now).doing(Class::Mount, "change attributes of", object),
+    }
+}
+
+/// Which of the wanted changes the kernel does not allow: those of the access time mode, if the others alone are.
+fn locked(tree: &Fd, recursive: bool, wanted: &Attributes) -> &'static str {
+    let atime = u64::from(k::MOUNT_ATTR_NOATIME | k::MOUNT_ATTR_STRICTATIME | k::MOUNT_ATTR_NODIRATIME);
+    let (set, clear) = (wanted.set & !atime, wanted.must_clear & !wanted.set & !atime);
+    if set_attributes(tree, recursive, set, clear, 0).is_ok() {
+        "cannot change locked atime flags"
+    } else {
+        "cannot clear locked flags"
     }
 }
 
@@ -272,134 +385,6 @@ fn after_mount(root: &Root, target: &str, propagation: &[u64]) -> Outcome {
         )?;
     }
     Ok(())
-}
-
-/// Hides paths; the empty tmpfs behind all masked directories is one superblock.
-#[derive(Default)]
-pub(crate) struct Masks {
-    empty: Option<Fd>,
-    null: Option<Fd>,
-}
-
-impl Masks {
-    /// Hides `path`, if it is there.
-    pub(crate) fn mask(&mut self, root: &Root, path: &str) -> Outcome {
-        let target = match root.open(path, k::O_PATH) {
-            Err(ENOENT | ENOTDIR) => return Ok(()),
-            opened => opened.doing(Class::Mount, "mask", path)?,
-        };
-        let directory = sys::stat(&target).doing(Class::Mount, "stat", path)?.is_directory();
-        let mounted = if directory { self.cover_directory(&target) } else { self.cover_file(root, &target)? };
-        mounted.map(drop).doing(Class::Mount, "mask", path)
-    }
-
-    fn cover_directory(&mut self, target: &Fd) -> sys::Result {
-        // The first mount is moved into place and the others are copies of it: only an attached mount can be copied
-        // before KERNEL(6.15).
-        if let Some(first) = &self.empty {
-            return attach(&clone_tree(first.number(), &Text::new(""), false)?, target);
-        }
-        let fs = Filesystem {
-            fstype: String::from("tmpfs"),
-            source: String::from("tmpfs"),
-            target: String::new(),
-            options: [("nr_blocks", Some("1")), ("nr_inodes", Some("1")), ("ro", None)]
-                .map(|(key, value)| (String::from(key), value.map(String::from)))
-                .to_vec(),
-            attributes: u64::from(k::MOUNT_ATTR_RDONLY),
-            propagation: Vec::new(),
-            inherit_mode: false,
-            real_directory: false,
-        };
-        match make_filesystem(&fs, &fs.options) {
-            Ok(mount) => {
-                let attached = attach(&mount, target);
-                self.empty = Some(mount);
-                attached
-            }
-            Err(ENOSYS | EPERM) => classic_filesystem(&fs, &fs.options, target).map(|()| 0),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    /// /dev/null of the container, if it is the true one (CVE-2025-31133).
-    fn cover_file(&mut self, root: &Root, target: &Fd) -> Outcome<sys::Result> {
-        if self.null.is_none() {
-            let null = root.open("/dev/null", k::O_PATH).doing(Class::Mount, "open", "/dev/null")?;
-            if !sys::stat(&null).doing(Class::Mount, "stat", "/dev/null")?.is_null() {
-                return Err(not_null());
-            }
-            self.null = Some(null);
-        }
-        let Some(null) = &self.null else { return Err(not_null()) };
-        Ok(clone_tree(null.number(), &Text::new(""), false).and_then(|mount| attach(&mount, target)))
-    }
-}
-
-fn not_null() -> Failure {
-    Failure {
-        class: Class::UnsafePath,
-        verb: "use".into(),
-        object: "/dev/null of the container: not the null device".into(),
-        errno: 0,
-    }
-}
-
-/// Makes `path` read-only, if it is there; its other flags and what is mounted below stay.
-pub(crate) fn read_only(root: &Root, path: &str) -> Outcome {
-    let target = match root.open(path, k::O_PATH) {
-        Err(ENOENT | ENOTDIR) => return Ok(()),
-        opened => opened.doing(Class::Mount, "make read-only", path)?,
-    };
-    let read_only = || -> sys::Result<()> {
-        let mount = clone_tree(target.number(), &Text::new(""), true)?;
-        let set = set_attributes(&mount, false, u64::from(k::MOUNT_ATTR_RDONLY), 0, 0);
-        attach(&mount, &target)?;
-        match set {
-            Err(ENOSYS) => classic_read_only(&mount),
-            set => set.map(drop),
-        }
-    };
-    read_only().doing(Class::Mount, "make read-only", path)
-}
-
-/// A remount by mount(2) states all flags anew: those that are there are read first (statfs(2)).
-fn classic_read_only(mount: &Fd) -> sys::Result<()> {
-    /// ST_NOSUID, ST_NODEV, ST_NOEXEC, ST_NOATIME, ST_NODIRATIME, ST_RELATIME as the kernel reports them.
-    const KEPT: [(u64, u32); 6] = [
-        (2, k::MS_NOSUID),
-        (4, k::MS_NODEV),
-        (8, k::MS_NOEXEC),
-        (1024, k::MS_NOATIME),
-        (2048, k::MS_NODIRATIME),
-        (4096, k::MS_RELATIME),
-    ];
-    let mut statfs = core::mem::MaybeUninit::<k::statfs>::zeroed();
-    call!(__NR_fstatfs, mount.number(), statfs.as_mut_ptr())?;
-    // SAFETY: zeroed is a valid statfs, and the kernel filled it.
-    let reported = unsafe { statfs.assume_init() }.f_flags as u64;
-    let kept: u32 = KEPT.iter().filter(|(reports, _)| reported & reports != 0).map(|(_, flag)| *flag).sum();
-    let flags = u64::from(kept | k::MS_RDONLY | k::MS_REMOUNT | k::MS_BIND);
-    classic("", &proc_path(mount), "", flags, "").map(drop)
-}
-
-/// Sets attributes of the mount at `path`.
-pub(crate) fn attributes(root: &Root, path: &str, set: u64) -> Outcome {
-    let mount = root.open(path, k::O_PATH).doing(Class::Mount, "open", path)?;
-    match set_attributes(&mount, false, set, 0, 0) {
-        Err(ENOSYS) => classic_read_only(&mount),
-        done => done.map(drop),
-    }
-    .doing(Class::Mount, "change attributes of", path)
-}
-
-/// Changes the root mount itself.
-pub(crate) fn root_attributes(root: &Root, set: u64) -> Outcome {
-    match set_attributes(root.fd(), false, set, 0, 0) {
-        Err(ENOSYS) => classic_read_only(root.fd()),
-        done => done.map(drop),
-    }
-    .doing(Class::Rootfs, "change attributes of", "root filesystem")
 }
 
 /// pivot_root(2) onto itself: the old root lies over the new one and is taken off.

@@ -17,6 +17,8 @@ pub(crate) struct Root {
     fd: Fd,
     /// The last directory asked for was missing: the next one, likely a sibling, will be, too.
     missing: Cell<bool>,
+    /// Whether links were followed to what was opened or made last.
+    followed: Cell<bool>,
 }
 
 const IN_ROOT: u32 = k::RESOLVE_IN_ROOT | k::RESOLVE_NO_MAGICLINKS;
@@ -25,7 +27,7 @@ const LINKS: u32 = 40;
 
 impl Root {
     pub(crate) const fn new(fd: Fd) -> Self {
-        Self { fd, missing: Cell::new(false) }
+        Self { fd, missing: Cell::new(false), followed: Cell::new(false) }
     }
 
     pub(crate) const fn fd(&self) -> &Fd {
@@ -42,6 +44,18 @@ impl Root {
         sys::open_at2(self.fd.number(), &Text::new(path), flags, 0, IN_ROOT | k::RESOLVE_NO_SYMLINKS)
     }
 
+    /// The same as [`Self::open`], and remembers whether there were links.
+    fn look(&self, path: &str, flags: u32) -> sys::Result<Fd> {
+        let real = self.open_real(path, flags);
+        self.followed.set(real == Err(ELOOP));
+        if real == Err(ELOOP) { self.open(path, flags) } else { real }
+    }
+
+    /// Whether a link of the image may have led to what [`Self::make_directory`] or [`Self::make_file`] answered with.
+    pub(crate) fn followed_links(&self) -> bool {
+        self.followed.get()
+    }
+
     /// Opens the directory `path`, making what is missing of it, and says whether it was there.
     pub(crate) fn make_directory(&self, path: &str) -> sys::Result<(Fd, bool)> {
         if self.missing.get()
@@ -49,7 +63,7 @@ impl Root {
         {
             return Ok((made, false));
         }
-        let found = self.open(path, k::O_PATH | k::O_DIRECTORY);
+        let found = self.look(path, k::O_PATH | k::O_DIRECTORY);
         self.missing.set(found == Err(ENOENT));
         match found {
             Err(ENOENT) => self.make_last(path).or_else(|_| self.walk(path)).map(|fd| (fd, false)),
@@ -61,10 +75,14 @@ impl Root {
     /// the root, so that its target is what is made.
     pub(crate) fn make_file(&self, path: &str) -> sys::Result<Fd> {
         let mut path = String::from(path);
+        let mut linked = false;
         for _ in 0..LINKS {
-            match self.open(&path, k::O_PATH) {
+            match self.look(&path, k::O_PATH) {
                 Err(ENOENT) => {}
-                found => return found,
+                found => {
+                    self.followed.set(linked || self.followed.get());
+                    return found;
+                }
             }
             let (parent, name) = self.parent_of(&path)?;
             let name = Text::new(name);
@@ -74,6 +92,7 @@ impl Root {
                 Err(errno) => return Err(errno),
             }
             if let Ok(target) = read_link(&parent, &name) {
+                linked = true;
                 let directory =
                     path.trim_end_matches('/').rsplit_once('/').map_or("", |(directory, _)| directory);
                 path = if target.starts_with('/') { target } else { alloc::format!("{directory}/{target}") };
@@ -91,7 +110,7 @@ impl Root {
     /// The usual case: only the last name is missing, and no link is there. Any error means that it is another.
     fn make_last(&self, path: &str) -> sys::Result<Fd> {
         let (parent, name) = split(path)?;
-        let (parent, name) = (self.open(parent, k::O_PATH | k::O_DIRECTORY)?, Text::new(name));
+        let (parent, name) = (self.look(parent, k::O_PATH | k::O_DIRECTORY)?, Text::new(name));
         call!(__NR_mkdirat, parent.number(), name.as_ptr(), 0o755)?;
         sys::open_at(parent.number(), &name, k::O_PATH | k::O_DIRECTORY | k::O_NOFOLLOW, 0)
     }
@@ -102,6 +121,7 @@ impl Root {
         let mut rest: Vec<String> = names(path).rev().map(ToString::to_string).collect();
         let mut done: Vec<String> = Vec::new();
         let mut links = 0;
+        self.followed.set(true);
         let mut here = self.open("/", k::O_PATH | k::O_DIRECTORY)?;
         while let Some(name) = rest.pop() {
             if name == ".." {
@@ -164,9 +184,13 @@ fn join(names: &[String]) -> String {
     path
 }
 
-/// readlinkat(2).
 fn read_link(dir: &Fd, name: &Text) -> sys::Result<String> {
+    String::from_utf8(read_link_bytes(dir, name)?).map_err(|_| sys::EINVAL)
+}
+
+/// readlinkat(2).
+pub(crate) fn read_link_bytes(dir: &Fd, name: &Text) -> sys::Result<Vec<u8>> {
     let mut buffer = [0_u8; 4096];
     let n = call!(__NR_readlinkat, dir.number(), name.as_ptr(), buffer.as_mut_ptr(), buffer.len())?;
-    String::from_utf8(buffer[..n].to_vec()).map_err(|_| sys::EINVAL)
+    Ok(buffer[..n].to_vec())
 }

@@ -28,6 +28,10 @@ pub(crate) const EROFS: Errno = Errno(linux_raw_sys::errno::EROFS as c_int);
 pub(crate) const ENOSYS: Errno = Errno(linux_raw_sys::errno::ENOSYS as c_int);
 pub(crate) const ELOOP: Errno = Errno(linux_raw_sys::errno::ELOOP as c_int);
 pub(crate) const ECONNABORTED: Errno = Errno(linux_raw_sys::errno::ECONNABORTED as c_int);
+pub(crate) const E2BIG: Errno = Errno(linux_raw_sys::errno::E2BIG as c_int);
+pub(crate) const ENODATA: Errno = Errno(linux_raw_sys::errno::ENODATA as c_int);
+pub(crate) const EOPNOTSUPP: Errno = Errno(linux_raw_sys::errno::EOPNOTSUPP as c_int);
+pub(crate) const ERANGE: Errno = Errno(linux_raw_sys::errno::ERANGE as c_int);
 pub(crate) const EDQUOT: Errno = Errno(linux_raw_sys::errno::EDQUOT as c_int);
 
 #[cfg(target_arch = "x86_64")]
@@ -82,10 +86,27 @@ pub(crate) struct Text(Vec<u8>);
 
 impl Text {
     pub(crate) fn new(text: &str) -> Self {
+        Self::from_bytes(text.as_bytes())
+    }
+
+    /// A name as the kernel has it.
+    pub(crate) fn from_bytes(text: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(text.len() + 1);
-        bytes.extend_from_slice(text.as_bytes());
+        bytes.extend_from_slice(text);
         bytes.push(0);
         Self(bytes)
+    }
+
+    /// Another text in the same memory, which the program's allocator would not take back.
+    pub(crate) fn replace(&mut self, text: &[u8]) {
+        self.0.clear();
+        self.0.extend_from_slice(text);
+        self.0.push(0);
+    }
+
+    /// Without the NUL.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.split_last().map_or(&[], |(_, bytes)| bytes)
     }
 
     pub(crate) fn as_ptr(&self) -> *const u8 {
@@ -143,8 +164,14 @@ pub(crate) fn prctl(option: u32, a: usize, b: usize) -> Result {
 pub(crate) struct Stat {
     pub(crate) mode: u32,
     pub(crate) uid: u32,
+    pub(crate) gid: u32,
     pub(crate) major: u32,
     pub(crate) minor: u32,
+    /// Which file it is: device and inode.
+    pub(crate) file: (u32, u32, u64),
+    pub(crate) links: u32,
+    pub(crate) accessed: (i64, u32),
+    pub(crate) modified: (i64, u32),
 }
 
 impl Stat {
@@ -162,6 +189,15 @@ impl Stat {
     }
 }
 
+/// statfs(2) of what is behind a descriptor: the filesystem's magic number, and its mount's flags (`ST_*`).
+pub(crate) fn filesystem_of(fd: &Fd) -> Result<(u64, u64)> {
+    let mut statfs = core::mem::MaybeUninit::<k::statfs>::zeroed();
+    call!(__NR_fstatfs, fd.number(), statfs.as_mut_ptr())?;
+    // SAFETY: zeroed is a valid statfs, and the kernel filled it.
+    let statfs = unsafe { statfs.assume_init() };
+    Ok((statfs.f_type as u64, statfs.f_flags as u64))
+}
+
 /// statx(2) of `path` below `dir`; an empty path with AT_EMPTY_PATH is `dir` itself.
 pub(crate) fn stat_at(dir: c_int, path: &Text, flags: u32) -> Result<Stat> {
     let mut stat = core::mem::MaybeUninit::<k::statx>::zeroed();
@@ -171,8 +207,13 @@ pub(crate) fn stat_at(dir: c_int, path: &Text, flags: u32) -> Result<Stat> {
     Ok(Stat {
         mode: u32::from(stat.stx_mode),
         uid: stat.stx_uid,
+        gid: stat.stx_gid,
         major: stat.stx_rdev_major,
         minor: stat.stx_rdev_minor,
+        file: (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino),
+        links: stat.stx_nlink,
+        accessed: (stat.stx_atime.tv_sec, stat.stx_atime.tv_nsec),
+        modified: (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
     })
 }
 

@@ -46,13 +46,18 @@ enum Meaning {
         recursive: bool,
     },
     Propagation(u64),
-    /// Known, and not done by this version.
-    NotYet,
+    /// Changes the mount that is there in place of making one.
+    Remount,
+    /// What the image has there is copied into the new tmpfs.
+    CopyUp,
+    IdMap {
+        recursive: bool,
+    },
 }
 
 use Meaning::{
-    AccessTime, AccessTimeTree, Bind, Clear, ClearTree, NoSuperblock, NotYet, Nothing, Propagation, ReadOnly,
-    ReadWrite, Set, SetTree, Superblock,
+    AccessTime, AccessTimeTree, Bind, Clear, ClearTree, CopyUp, IdMap, NoSuperblock, Nothing, Propagation,
+    ReadOnly, ReadWrite, Remount, Set, SetTree, Superblock,
 };
 
 /// Sorted by what they do. A word that is not here goes to the filesystem.
@@ -83,14 +88,15 @@ const TABLE: &[(&str, Meaning)] = &[
     ("nomand", NoSuperblock("mand")),
     ("lazytime", Superblock("lazytime")),
     ("nolazytime", NoSuperblock("lazytime")),
+    // Whether the kernel logs what is wrong: with the new mount API it goes to nobody's log.
     ("silent", Nothing),
     ("loud", Nothing),
-    ("iversion", NotYet),
-    ("noiversion", Nothing),
-    ("remount", NotYet),
-    ("tmpcopyup", NotYet),
-    ("idmap", NotYet),
-    ("ridmap", NotYet),
+    ("iversion", Superblock("iversion")),
+    ("noiversion", NoSuperblock("iversion")),
+    ("remount", Remount),
+    ("tmpcopyup", CopyUp),
+    ("idmap", IdMap { recursive: false }),
+    ("ridmap", IdMap { recursive: true }),
     ("bind", Bind { recursive: false }),
     ("rbind", Bind { recursive: true }),
     ("private", Propagation(MS_PRIVATE)),
@@ -121,6 +127,13 @@ const TABLE: &[(&str, Meaning)] = &[
     ("rsymfollow", ClearTree(NOSYMFOLLOW)),
 ];
 
+impl Meaning {
+    /// Whether a bind mount with it states its flags, and not only its place.
+    const fn is_flag_of_mount(self) -> bool {
+        matches!(self, Set(_) | Clear(_) | AccessTime(_) | ReadOnly | ReadWrite)
+    }
+}
+
 /// The propagation that `linux.rootfsPropagation` names.
 pub(crate) fn propagation(word: &str) -> Result<u64> {
     match TABLE.iter().find(|(name, _)| *name == word) {
@@ -139,10 +152,14 @@ pub(super) struct Options {
     pub(super) propagation: Vec<u64>,
     /// Flags and pairs for the filesystem.
     pub(super) data: Vec<(String, Option<String>)>,
+    pub(super) remount: bool,
+    pub(super) copy_up: bool,
+    /// `Some(recursive)` for mounts with ids of their own.
+    pub(super) idmap: Option<bool>,
 }
 
 impl Options {
-    pub(super) fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self> {
+    pub(super) fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Self {
         let mut options = Self::default();
         let mut flags_named = false;
         for word in words {
@@ -150,18 +167,17 @@ impl Options {
                 options.filesystem_words(word);
                 continue;
             };
-            flags_named |=
-                !matches!(meaning, Nothing | Bind { .. } | Propagation(_) | SetTree(_) | ClearTree(_));
-            options.take(word, *meaning)?;
+            flags_named |= meaning.is_flag_of_mount();
+            options.take(*meaning);
         }
         if options.bind.is_some() && flags_named {
             // A remount states all flags: what is not named is cleared, unless the kernel holds it locked.
             options.mount.clear |= ALL_BUT_ATIME & !options.mount.set & !options.mount.must_clear;
         }
-        Ok(options)
+        options
     }
 
-    fn take(&mut self, word: &str, meaning: Meaning) -> Result<()> {
+    fn take(&mut self, meaning: Meaning) {
         match meaning {
             Nothing => {}
             Set(bit) => set(&mut self.mount, bit),
@@ -182,12 +198,10 @@ impl Options {
             }
             Bind { recursive } => self.bind = Some(recursive || self.bind == Some(true)),
             Propagation(flags) => self.propagation.push(flags),
-            NotYet => {
-                let message = format!("mounts: option {word}: not supported by this version");
-                return Err(Error::new(Kind::Unsupported, message));
-            }
+            Remount => self.remount = true,
+            CopyUp => self.copy_up = true,
+            IdMap { recursive } => self.idmap = Some(recursive),
         }
-        Ok(())
     }
 
     fn superblock(&mut self, flag: &str) {
@@ -226,43 +240,4 @@ fn access_time(attributes: &mut Attributes, mode: u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(words: &[&str]) -> Options {
-        Options::parse(words.iter().copied()).unwrap()
-    }
-
-    #[test]
-    fn the_last_word_wins() {
-        assert_eq!(parse(&["nosuid", "suid", "noexec"]).mount.set, NOEXEC);
-        assert_eq!(
-            parse(&["ro", "rw"]),
-            Options { mount: Attributes { set: 0, clear: 0, must_clear: RDONLY }, ..Options::default() }
-        );
-        assert_eq!(parse(&["noatime", "strictatime"]).mount.set, STRICTATIME);
-    }
-
-    #[test]
-    fn a_bind_without_flags_keeps_those_of_its_source() {
-        assert_eq!(parse(&["rbind", "rprivate"]).mount, Attributes::default());
-        assert_eq!(parse(&["bind", "ro"]).mount.clear, NOSUID | NODEV | NOEXEC | NOSYMFOLLOW);
-    }
-
-    #[test]
-    fn unknown_words_go_to_the_filesystem() {
-        let data = parse(&["mode=755", "size=65536k,newinstance", "ro"]).data;
-        let keys: Vec<_> = data.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
-        assert_eq!(
-            keys,
-            [("mode", Some("755")), ("size", Some("65536k")), ("newinstance", None), ("ro", None)]
-        );
-    }
-
-    #[test]
-    fn no_word_is_in_the_table_twice() {
-        for (index, (word, _)) in TABLE.iter().enumerate() {
-            assert!(TABLE[..index].iter().all(|(other, _)| other != word), "{word}");
-        }
-    }
-}
+mod tests;

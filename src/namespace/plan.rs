@@ -243,7 +243,8 @@ fn maps(linux: &Linux, host: &Host) -> IdMaps {
     IdMaps { uid: lines(uids), gid: lines(gids), deny_setgroups: !privileged && !by_helpers, by_helpers }
 }
 
-fn lines(mappings: &[LinuxIdMapping]) -> String {
+/// As the kernel's map files want them.
+pub(crate) fn lines(mappings: &[LinuxIdMapping]) -> String {
     mappings.iter().fold(String::new(), |mut text, mapping| {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{} {} {}", mapping.container_id(), mapping.host_id(), mapping.size());

@@ -71,6 +71,7 @@ fn planned(case: &Value, hosts: &BTreeMap<String, Host>) -> Value {
             window: None,
             core: flag("core"),
             joined: serde_json::from_value(case["request"]["joined"].clone()).unwrap_or_default(),
+            selinux: flag("selinux"),
         };
         let mut plan = create(&spec, &hosts[&text(case, "host")], &request)?;
         plan.init.build_id.clear();

@@ -19,15 +19,17 @@ use super::joined::Given;
 use super::options::{CreateOptions, Level};
 use super::process::Process;
 use super::spawn::{Birth, Ready, Spawned};
+use super::trees::Trees;
 use crate::cgroup;
 use crate::error::{Error, Kind, Result};
 use crate::host::SecurityModules;
 use crate::namespace;
-use crate::plan::{self, Plan, Request, listener_number};
+use crate::plan::{self, Plan, Request, listener_number, mount_userns_number};
 use crate::process::plan::label;
 use crate::state::directory::{Directory, START_SOCKET};
 use crate::state::file::{Config, Own, Settled, StateFile};
 use crate::state::time;
+use crate::sys::clone::Child;
 use crate::sys::{Errno, errno_of, process as sys_process, socket};
 use crate::{VERSION, spec, wording};
 
@@ -81,6 +83,7 @@ impl Context {
             window: options.io.window.map(|window| (window.rows, window.cols)),
             core: Path::new("/proc/kcore").exists(),
             joined: given.facts.clone(),
+            selinux: names_mount_label(&spec) && SecurityModules::probe().selinux,
         };
         let plan = plan::create(&spec, self.host(), &request)?;
         self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
@@ -130,6 +133,9 @@ impl Making<'_> {
             streams.add(listener.as_fd(), listener_number(keep_below));
         }
         self.given.add_to(&mut streams, keep_below);
+        let mut trees = Trees::new(self.context, self.plan, mount_userns_number(self.request), self.deadline);
+        let userns = trees.userns_for_init()?;
+        userns.iter().for_each(|(fd, number)| streams.add(fd.as_fd(), *number));
         let pipes = std::mem::take(&mut streams.pipes);
         let birth = Birth {
             program: self.context.init_program()?,
@@ -153,15 +159,16 @@ impl Making<'_> {
         spawned = spawned.join(&cgroup::apply::make_v1(&self.plan.cgroups, &mut undo.cgroups)?);
         undo.directory.keep_config(self.config)?;
         let settle = |pid: i32| self.settled(state, pid).and_then(|state| undo.directory.prepare(&state));
+        let mut open = |step, init: &Child| trees.open(step, init);
         let mut ready;
         let settled;
         if spawned.moves() {
-            ready = spawned.ready(self.deadline)?;
+            ready = spawned.ready(self.deadline, &mut open)?;
             settled = settle(ready.pid());
         } else {
             // Not an error yet: an init program that has failed already says why below.
             settled = settle(spawned.pid());
-            ready = spawned.ready(self.deadline)?;
+            ready = spawned.ready(self.deadline, &mut open)?;
         }
         let console = self.hand_over(&mut ready, undo)?;
         settled?;
@@ -291,6 +298,10 @@ fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
         ));
     }
     path.canonicalize().map_err(error)
+}
+
+fn names_mount_label(spec: &Spec) -> bool {
+    spec.linux().as_ref().is_some_and(|linux| linux.mount_label().is_some())
 }
 
 /// What will be made, for whoever has to clean up.

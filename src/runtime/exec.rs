@@ -22,6 +22,7 @@ use crate::plan::{self, ExecRequest};
 use crate::process::plan::label;
 use crate::spec;
 use crate::state::status::{Status, observe};
+use crate::sys::clone::Child;
 use crate::wording;
 
 impl Container {
@@ -78,7 +79,9 @@ impl Container {
             context: &self.context,
         };
         let started = Spawned::new(&birth, &plan.init, streams, keep_below + 1);
-        let ready = started.and_then(|spawned| spawned.ready(&deadline));
+        let mounts_nothing =
+            &mut |_, _: &Child| Err(Error::new(Kind::Internal, "an exec asks for a mount's source"));
+        let ready = started.and_then(|spawned| spawned.ready(&deadline, mounts_nothing));
         let mut ready = ready.map_err(|error| or_stopped(error, &init))?;
         let console = hand_over_console(&mut ready, options.io.console_socket.as_deref())?;
         if let (Some(path), Some(pidfd)) = (&options.pidfd_socket, ready.pidfd()) {

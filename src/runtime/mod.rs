@@ -20,6 +20,7 @@ mod process;
 mod spawn;
 mod start;
 mod state;
+mod trees;
 
 pub use self::context::{Container, Context};
 pub use self::list::Listing;

@@ -122,9 +122,22 @@ impl Spawned {
         self
     }
 
-    /// Waits until all is done but the program.
-    pub(super) fn ready(mut self, deadline: &Deadline<'_>) -> Result<Ready> {
-        let outcome = self.0.until_ready(deadline);
+    /// Lets a helping init program open the source of a step.
+    pub(super) fn tree(&self, step: u32, deadline: &Deadline<'_>) -> Result<OwnedFd> {
+        self.0.channel.send(ToInit::Open { step });
+        match self.0.next(deadline)? {
+            Some((ToRuntime::Opened, Some(tree))) => Ok(tree),
+            _ => Err(Error::new(Kind::Internal, "unexpected message from the helping init program")),
+        }
+    }
+
+    /// Waits until all is done but the program. `open` answers what the init program asks for.
+    pub(super) fn ready(
+        mut self,
+        deadline: &Deadline<'_>,
+        open: &mut dyn FnMut(u32, &Child) -> Result<OwnedFd>,
+    ) -> Result<Ready> {
+        let outcome = self.0.until_ready(deadline, open);
         if outcome.is_err() && self.0.moves {
             // Whatever went wrong, a child that hopped is ours to kill and to wait for: its pidfd is on the way.
             let _ = self.0.until_moved();
@@ -180,17 +193,30 @@ impl Guard {
     }
 
     /// The two who write may be heard in any order: `Ready` counts once `Moved` is there, too.
-    fn until_ready(&mut self, deadline: &Deadline<'_>) -> Result<()> {
+    fn until_ready(
+        &mut self,
+        deadline: &Deadline<'_>,
+        open: &mut dyn FnMut(u32, &Child) -> Result<OwnedFd>,
+    ) -> Result<()> {
         let mut ready = false;
+        let mut asked = None;
         while !ready || self.moves {
             match self.next(deadline)? {
                 None => return Err(self.died()),
                 Some((ToRuntime::Ready, _)) => ready = true,
                 Some((ToRuntime::Console { name }, Some(master))) => self.console = Some((master, name)),
                 Some((ToRuntime::Moved, Some(pidfd))) => self.moved(pidfd)?,
+                Some((ToRuntime::Ask { step }, _)) => asked = Some(step),
                 Some(_) => {
                     return Err(Error::new(Kind::Internal, "unexpected message from the init program"));
                 }
+            }
+            // Who asks is known by its pidfd, which may come later.
+            if !self.moves
+                && let Some(step) = asked.take()
+            {
+                let tree = open(step, self.child.as_ref().ok_or_else(gone)?)?;
+                self.channel.send_with(ToInit::Opened, &[tree.as_fd()]);
             }
         }
         Ok(())

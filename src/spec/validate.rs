@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use oci_spec::runtime::{Linux, LinuxNamespaceType, Mount, Process, Spec};
+use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Mount, Process, Spec};
 
 use super::schedule;
 use crate::error::{Error, Kind, Result};
@@ -196,14 +196,20 @@ fn id_mappings(linux: &Linux) -> Result<()> {
         if !user && !mappings.is_empty() {
             return Err(invalid(format!("linux.{name}: mappings without a user namespace")));
         }
-        if mappings.len() > 340 {
-            return Err(invalid(format!("linux.{name}: more than the kernel's 340 extents")));
-        }
-        for mapping in mappings {
-            let fits = |start: u32| start.checked_add(mapping.size()).is_some();
-            if mapping.size() == 0 || !fits(mapping.container_id()) || !fits(mapping.host_id()) {
-                return Err(invalid(format!("linux.{name}: size {} is out of range", mapping.size())));
-            }
+        extents(&format!("linux.{name}"), mappings)?;
+    }
+    Ok(())
+}
+
+/// user_namespaces(7): what a map file takes.
+fn extents(property: &str, mappings: &[LinuxIdMapping]) -> Result<()> {
+    if mappings.len() > 340 {
+        return Err(invalid(format!("{property}: more than the kernel's 340 extents")));
+    }
+    for mapping in mappings {
+        let fits = |start: u32| start.checked_add(mapping.size()).is_some();
+        if mapping.size() == 0 || !fits(mapping.container_id()) || !fits(mapping.host_id()) {
+            return Err(invalid(format!("{property}: size {} is out of range", mapping.size())));
         }
     }
     Ok(())
@@ -216,16 +222,13 @@ fn mount_rules(mount: &Mount) -> Result<()> {
         return Err(invalid("mounts: a destination must not be empty"));
     }
     no_nul("mounts: destination", destination)?;
-    if destination.split('/').all(|name| name.is_empty() || name == ".") {
-        return unsupported("mounts: mounting on /");
-    }
     let source = mount.source().as_ref().and_then(|source| source.to_str()).unwrap_or_default();
     no_nul("mounts: source", source)?;
     for option in mount.options().iter().flatten() {
         no_nul("mounts: options", option)?;
     }
-    if mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
-        return unsupported("mounts: uidMappings and gidMappings");
+    for (name, mappings) in [("uidMappings", mount.uid_mappings()), ("gidMappings", mount.gid_mappings())] {
+        extents(&format!("mounts: {destination}: {name}"), mappings.as_deref().unwrap_or_default())?;
     }
     Ok(())
 }
@@ -276,13 +279,11 @@ fn not_yet(spec: &Spec, linux: &Linux) -> Result<()> {
         let given = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
         given(prestart) || others.into_iter().any(given) || given(hooks.poststop())
     });
-    let mount_label = linux.mount_label().as_ref().is_some_and(|label| !label.is_empty());
     let waiting = [
         ("hooks", hooks),
         ("linux.seccomp", linux.seccomp().is_some()),
         ("linux.netDevices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
         ("linux.intelRdt", linux.intel_rdt().is_some()),
-        ("linux.mountLabel", mount_label),
         ("linux.resources.blockIO", resources.is_some_and(|r| r.block_io().is_some())),
         ("linux.resources.hugepageLimits", resources.is_some_and(|r| r.hugepage_limits().is_some())),
         ("linux.resources.network", resources.is_some_and(|r| r.network().is_some())),
