@@ -24,6 +24,7 @@ pub mod ffi;
 mod host;
 mod mount;
 mod namespace;
+mod net_device;
 #[path = "init/passwd.rs"]
 mod passwd;
 mod plan;

@@ -16,7 +16,7 @@ use crate::mount::plan::{Around, MountUserns};
 use crate::namespace::plan::{IdMaps, Joined, NamespacePlan, host_id};
 use crate::process::plan::{self as process, Surroundings, label};
 use crate::wire::{BUILD_ID, InitPlan, Step};
-use crate::{device, mount, sysctl, wording};
+use crate::{device, mount, net_device, sysctl, wording};
 
 /// What a create is asked for, beside the configuration.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,8 @@ pub(crate) struct Request {
     pub(crate) joined: Vec<Joined>,
     /// The kernel has SELinux; looked at where the configuration names a label.
     pub(crate) selinux: bool,
+    /// The network devices of the configuration, in the order of `net_device::plan::names`.
+    pub(crate) net_devices: Vec<net_device::plan::Found>,
 }
 
 /// A create, decided.
@@ -136,6 +138,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     if let Some((rows, cols)) = window(process, request) {
         steps.push(Step::Terminal { rows, cols, console: true });
     }
+    steps.extend(net_device::plan::steps(linux, host, &request.net_devices)?);
     // Made while the root can be written to (runtime: cwd is created if it is missing).
     steps.push(Step::MakeDirectory { path: process.cwd().to_string_lossy().into_owned() });
     // Last of the mounts: they cover what the others brought. All before pivot_root, while the host's /proc is there

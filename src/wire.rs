@@ -74,6 +74,8 @@ pub(crate) enum Step {
     Affinity { cpus: Vec<u64> },
     /// Bring the loopback device of the new network namespace up.
     LoopbackUp,
+    /// Let the runtime move network devices here, then give them their addresses and bring them up.
+    NetDevices(Vec<NetDevice>),
     /// Change the propagation of every mount: `MS_SLAVE|MS_REC` and the like.
     Propagate { flags: u64 },
     /// Bind the root filesystem on itself and make it the root of all further paths.
@@ -161,6 +163,15 @@ pub(crate) struct Entrance {
     pub(crate) descriptor: i32,
     /// For the sentence if it cannot be entered.
     pub(crate) name: String,
+}
+
+/// A network device of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NetDevice {
+    /// In the container.
+    pub(crate) name: String,
+    /// `RTM_NEWADDR` requests of rtnetlink(7), complete but for the device's number.
+    pub(crate) addresses: Vec<Vec<u8>>,
 }
 
 /// A filesystem to be made.
@@ -325,6 +336,8 @@ pub(crate) enum ToInit {
     Open {
         step: u32,
     },
+    /// The network devices are there.
+    NetDevices,
     Go,
 }
 
@@ -345,6 +358,8 @@ pub(crate) enum ToRuntime {
     },
     /// From the process that helps: the tree, beside the word.
     Opened,
+    /// The network namespace is the container's: devices may come.
+    NetDevices,
     Ready,
     Failed(Failure),
 }

@@ -22,6 +22,7 @@ mod identity;
 mod label;
 mod mount;
 mod namespace;
+mod net_device;
 mod passwd;
 mod procfs;
 mod protect;
@@ -117,6 +118,7 @@ impl State {
             Step::ResetAffinity => identity::reset_affinity(),
             Step::Affinity { cpus } => schedule::affinity(cpus)?,
             Step::LoopbackUp => namespace::loopback_up()?,
+            Step::NetDevices(devices) => net_device::receive(channel, devices)?,
             Step::Propagate { flags } => mount::propagate("/", *flags)?,
             Step::OpenRoot { path, opened_by } => {
                 self.root = Some(mount::open_root(path, *opened_by, channel, number)?);

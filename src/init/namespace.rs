@@ -132,29 +132,48 @@ fn permissions_of(description: &[u8]) -> Option<usize> {
     usize::from_str_radix(core::str::from_utf8(field).ok()?, 16).ok()
 }
 
-/// netdevice(7): a new network namespace has its loopback device, down. Its addresses come with IFF_UP.
+/// A new network namespace has its loopback device, down. Its addresses come with IFF_UP.
 pub(crate) fn loopback_up() -> Outcome {
-    /// struct ifreq, the part that SIOCGIFFLAGS uses.
-    #[repr(C)]
-    struct Request {
-        name: [u8; 16],
-        flags: i16,
-        rest: [u8; 22],
-    }
+    link_up("lo").doing(Class::Namespace, "bring up", "loopback device")
+}
+
+/// struct ifreq of netdevice(7), with the part of the union that numbers and flags use.
+#[repr(C)]
+struct LinkRequest {
+    name: [u8; 16],
+    value: u32,
+    rest: [u8; 20],
+}
+
+/// A socket for requests about the device `name`, and the request.
+fn link_request(name: &str) -> sys::Result<(Fd, LinkRequest)> {
+    let kind = linux_raw_sys::net::SOCK_DGRAM | k::O_CLOEXEC;
+    let socket = call!(__NR_socket, linux_raw_sys::net::AF_INET, kind, 0).map(Fd::own)?;
+    let mut request = LinkRequest { name: [0; 16], value: 0, rest: [0; 20] };
+    let place = request.name[..15].get_mut(..name.len()).ok_or(sys::EINVAL)?;
+    place.copy_from_slice(name.as_bytes());
+    Ok((socket, request))
+}
+
+/// IFF_UP.
+pub(crate) fn link_up(name: &str) -> sys::Result<()> {
     const SIOCGIFFLAGS: u32 = 0x8913;
     const SIOCSIFFLAGS: u32 = 0x8914;
-    const IFF_UP: i16 = 1;
-    let up = || -> sys::Result<()> {
-        let kind = linux_raw_sys::net::SOCK_DGRAM | k::O_CLOEXEC;
-        let socket = call!(__NR_socket, linux_raw_sys::net::AF_INET, kind, 0).map(Fd::own)?;
-        let mut request = Request { name: [0; 16], flags: 0, rest: [0; 22] };
-        request.name[..2].copy_from_slice(b"lo");
-        sys::ioctl(&socket, SIOCGIFFLAGS, &raw mut request as usize)?;
-        request.flags |= IFF_UP;
-        sys::ioctl(&socket, SIOCSIFFLAGS, &raw mut request as usize)?;
-        Ok(())
-    };
-    up().doing(Class::Namespace, "bring up", "loopback device")
+    const IFF_UP: u32 = 1;
+    let (socket, mut request) = link_request(name)?;
+    sys::ioctl(&socket, SIOCGIFFLAGS, &raw mut request as usize)?;
+    // A short at the start of the union: on the little-endian machines that we know its bits are the word's lowest.
+    request.value |= IFF_UP;
+    sys::ioctl(&socket, SIOCSIFFLAGS, &raw mut request as usize)?;
+    Ok(())
+}
+
+/// The device's number.
+pub(crate) fn link_index(name: &str) -> sys::Result<u32> {
+    const SIOCGIFINDEX: u32 = 0x8933;
+    let (socket, mut request) = link_request(name)?;
+    sys::ioctl(&socket, SIOCGIFINDEX, &raw mut request as usize)?;
+    Ok(request.value)
 }
 
 /// sethostname(2).

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{ExecRequest, Request, create, exec};
 use crate::host::Host;
+use crate::net_device::plan::Found;
 use crate::spec;
 
 fn directory() -> PathBuf {
@@ -33,6 +34,12 @@ fn merge(target: &mut Value, patch: &Value) {
 
 fn text(case: &Value, key: &str) -> String {
     case[key].as_str().unwrap_or_default().to_owned()
+}
+
+/// `request.net_devices`: how many were found; each has one address of two bytes.
+fn found(case: &Value) -> Vec<Found> {
+    let count = case["request"]["net_devices"].as_u64().unwrap_or_default();
+    (0..count).map(|_| Found { index: 7, addresses: vec![vec![1, 2]] }).collect()
 }
 
 /// The plan as JSON, or the error as text.
@@ -72,6 +79,7 @@ fn planned(case: &Value, hosts: &BTreeMap<String, Host>) -> Value {
             core: flag("core"),
             joined: serde_json::from_value(case["request"]["joined"].clone()).unwrap_or_default(),
             selinux: flag("selinux"),
+            net_devices: found(case),
         };
         let mut plan = create(&spec, &hosts[&text(case, "host")], &request)?;
         plan.init.build_id.clear();

@@ -16,9 +16,10 @@ use super::context::{Container, Context, valid_id};
 use super::deadline::Deadline;
 use super::io::{self, Streams};
 use super::joined::Given;
+use super::net_device::NetDevices;
 use super::options::{CreateOptions, Level};
 use super::process::Process;
-use super::spawn::{Birth, Ready, Spawned};
+use super::spawn::{Birth, Ready, Spawned, Wish};
 use super::trees::Trees;
 use crate::cgroup;
 use crate::error::{Error, Kind, Result};
@@ -31,6 +32,7 @@ use crate::state::file::{Config, Own, Settled, StateFile};
 use crate::state::time;
 use crate::sys::clone::Child;
 use crate::sys::{Errno, errno_of, process as sys_process, socket};
+use crate::wire::ToInit;
 use crate::{VERSION, spec, wording};
 
 impl Context {
@@ -72,6 +74,7 @@ impl Context {
         if let Some(uid) = spec.process().as_ref().and_then(|process| plan::host_uid(&spec, process)) {
             streams.own(uid);
         }
+        let net_devices = NetDevices::find(&spec)?;
         let request = Request {
             id: id.to_owned(),
             bundle,
@@ -84,6 +87,7 @@ impl Context {
             core: Path::new("/proc/kcore").exists(),
             joined: given.facts.clone(),
             selinux: names_mount_label(&spec) && SecurityModules::probe().selinux,
+            net_devices: net_devices.facts(),
         };
         let plan = plan::create(&spec, self.host(), &request)?;
         self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
@@ -104,6 +108,7 @@ impl Context {
             request: &request,
             config: &config,
             given: &given,
+            net_devices: &net_devices,
         };
         let process = making.run(state, streams, &mut undo)?;
         undo.armed = false;
@@ -121,6 +126,7 @@ struct Making<'a> {
     request: &'a Request,
     config: &'a [u8],
     given: &'a Given,
+    net_devices: &'a NetDevices,
 }
 
 impl Making<'_> {
@@ -159,16 +165,19 @@ impl Making<'_> {
         spawned = spawned.join(&cgroup::apply::make_v1(&self.plan.cgroups, &mut undo.cgroups)?);
         undo.directory.keep_config(self.config)?;
         let settle = |pid: i32| self.settled(state, pid).and_then(|state| undo.directory.prepare(&state));
-        let mut open = |step, init: &Child| trees.open(step, init);
+        let mut errands = |wish, init: &Child| match wish {
+            Wish::Tree(step) => trees.open(step, init).map(|tree| (ToInit::Opened, Some(tree))),
+            Wish::NetDevices => self.net_devices.move_to(init.pid).map(|()| (ToInit::NetDevices, None)),
+        };
         let mut ready;
         let settled;
         if spawned.moves() {
-            ready = spawned.ready(self.deadline, &mut open)?;
+            ready = spawned.ready(self.deadline, &mut errands)?;
             settled = settle(ready.pid());
         } else {
             // Not an error yet: an init program that has failed already says why below.
             settled = settle(spawned.pid());
-            ready = spawned.ready(self.deadline, &mut open)?;
+            ready = spawned.ready(self.deadline, &mut errands)?;
         }
         let console = self.hand_over(&mut ready, undo)?;
         settled?;

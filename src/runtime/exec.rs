@@ -79,9 +79,9 @@ impl Container {
             context: &self.context,
         };
         let started = Spawned::new(&birth, &plan.init, streams, keep_below + 1);
-        let mounts_nothing =
-            &mut |_, _: &Child| Err(Error::new(Kind::Internal, "an exec asks for a mount's source"));
-        let ready = started.and_then(|spawned| spawned.ready(&deadline, mounts_nothing));
+        let nothing =
+            &mut |_, _: &Child| Err(Error::new(Kind::Internal, "an exec asks the runtime for nothing"));
+        let ready = started.and_then(|spawned| spawned.ready(&deadline, nothing));
         let mut ready = ready.map_err(|error| or_stopped(error, &init))?;
         let console = hand_over_console(&mut ready, options.io.console_socket.as_deref())?;
         if let (Some(path), Some(pidfd)) = (&options.pidfd_socket, ready.pidfd()) {

@@ -15,6 +15,7 @@ mod io;
 mod joined;
 mod kill;
 mod list;
+mod net_device;
 mod options;
 mod process;
 mod spawn;

@@ -35,6 +35,18 @@ pub(super) struct Birth<'a> {
     pub(super) context: &'a Context,
 }
 
+/// What the init program may ask for on its way to `Ready`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// The source of this step.
+    Tree(u32),
+    /// The network devices.
+    NetDevices,
+}
+
+/// Fulfils a wish of the process: the word that tells so, with a descriptor where it has one.
+pub(super) type Errands<'a> = dyn FnMut(Wish, &Child) -> Result<(ToInit, Option<OwnedFd>)> + 'a;
+
 /// As much of a plan as the socket's buffer surely takes before anybody reads.
 const SURELY_BUFFERED: usize = 64 * 1024;
 
@@ -131,13 +143,9 @@ impl Spawned {
         }
     }
 
-    /// Waits until all is done but the program. `open` answers what the init program asks for.
-    pub(super) fn ready(
-        mut self,
-        deadline: &Deadline<'_>,
-        open: &mut dyn FnMut(u32, &Child) -> Result<OwnedFd>,
-    ) -> Result<Ready> {
-        let outcome = self.0.until_ready(deadline, open);
+    /// Waits until all is done but the program. `errands` answers what the init program asks for.
+    pub(super) fn ready(mut self, deadline: &Deadline<'_>, errands: &mut Errands<'_>) -> Result<Ready> {
+        let outcome = self.0.until_ready(deadline, errands);
         if outcome.is_err() && self.0.moves {
             // Whatever went wrong, a child that hopped is ours to kill and to wait for: its pidfd is on the way.
             let _ = self.0.until_moved();
@@ -193,11 +201,7 @@ impl Guard {
     }
 
     /// The two who write may be heard in any order: `Ready` counts once `Moved` is there, too.
-    fn until_ready(
-        &mut self,
-        deadline: &Deadline<'_>,
-        open: &mut dyn FnMut(u32, &Child) -> Result<OwnedFd>,
-    ) -> Result<()> {
+    fn until_ready(&mut self, deadline: &Deadline<'_>, errands: &mut Errands<'_>) -> Result<()> {
         let mut ready = false;
         let mut asked = None;
         while !ready || self.moves {
@@ -206,17 +210,19 @@ impl Guard {
                 Some((ToRuntime::Ready, _)) => ready = true,
                 Some((ToRuntime::Console { name }, Some(master))) => self.console = Some((master, name)),
                 Some((ToRuntime::Moved, Some(pidfd))) => self.moved(pidfd)?,
-                Some((ToRuntime::Ask { step }, _)) => asked = Some(step),
+                Some((ToRuntime::Ask { step }, _)) => asked = Some(Wish::Tree(step)),
+                Some((ToRuntime::NetDevices, _)) => asked = Some(Wish::NetDevices),
                 Some(_) => {
                     return Err(Error::new(Kind::Internal, "unexpected message from the init program"));
                 }
             }
             // Who asks is known by its pidfd, which may come later.
             if !self.moves
-                && let Some(step) = asked.take()
+                && let Some(wish) = asked.take()
             {
-                let tree = open(step, self.child.as_ref().ok_or_else(gone)?)?;
-                self.channel.send_with(ToInit::Opened, &[tree.as_fd()]);
+                let (word, descriptor) = errands(wish, self.child.as_ref().ok_or_else(gone)?)?;
+                let descriptor = descriptor.as_ref().map(AsFd::as_fd);
+                self.channel.send_with(word, descriptor.as_slice());
             }
         }
         Ok(())

@@ -6,6 +6,7 @@
 mod example;
 pub(crate) mod list;
 mod load;
+pub(crate) mod net_device;
 mod repair;
 mod schedule;
 mod validate;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Mount, Process, Spec};
 
-use super::schedule;
+use super::{net_device, schedule};
 use crate::error::{Error, Kind, Result};
 use crate::wording;
 
@@ -34,6 +34,7 @@ pub(crate) fn validate(spec: &Spec) -> Result<()> {
     devices(linux)?;
     linux.memory_policy().as_ref().map_or(Ok(()), schedule::memory_policy)?;
     linux.personality().as_ref().map_or(Ok(()), schedule::personality)?;
+    net_device::validate(linux)?;
     annotations(spec)?;
     not_yet(spec, linux)
 }
@@ -282,7 +283,6 @@ fn not_yet(spec: &Spec, linux: &Linux) -> Result<()> {
     let waiting = [
         ("hooks", hooks),
         ("linux.seccomp", linux.seccomp().is_some()),
-        ("linux.netDevices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
         ("linux.intelRdt", linux.intel_rdt().is_some()),
         ("linux.resources.blockIO", resources.is_some_and(|r| r.block_io().is_some())),
         ("linux.resources.hugepageLimits", resources.is_some_and(|r| r.hugepage_limits().is_some())),

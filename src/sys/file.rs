@@ -15,6 +15,11 @@ pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {
     open(path, OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
 }
 
+/// open(2) for reading.
+pub(crate) fn open_readable(path: &Path) -> Result<OwnedFd> {
+    open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
 /// open(2) for writing.
 pub(crate) fn open_writable(path: &Path) -> Result<OwnedFd> {
     open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
