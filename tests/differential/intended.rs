@@ -71,6 +71,12 @@ const LINK_INSIDE: &str = "as a mount point behind a link, it is made where the 
 /// Why masked paths look different under crun.
 const CRUN_MASKS: &str = "crun masks with a directory of its own state and with the host's null device";
 
+/// Why of two words about access times the second counts.
+const LAST_WINS: &str = "the last of two contradicting options wins; the peers pass both to the kernel";
+
+/// Why a container may have an unbindable root: the peers make the host's mounts so, and then cannot bind their own.
+const ROOT_ALONE: &str = "unbindable is for the container's root, not for what is mounted from the host";
+
 /// The table.
 pub(crate) const INTENDED: &[Intended] = &[
     want(
@@ -105,6 +111,10 @@ pub(crate) const INTENDED: &[Intended] = &[
     accept("*", "mount./sys/fs/cgroup.options*", "ro,*", CGROUP_RO),
     accept("*", "mount./sys/fs/cgroup.writing*", "EROFS", CGROUP_RO),
     accept("*", "guarded./sys/fs/cgroup.writing", "EROFS", CGROUP_RO),
+    want("bind_relatime", "mount./data.options", "rw,relatime", LAST_WINS),
+    accept("tmpfs_remounted", "mount./data.super", "ro,*", "a remount is one of the whole filesystem"),
+    accept("propagation_runbindable", "exit", "0", ROOT_ALONE),
+    accept("propagation_runbindable", "report", "complete", ROOT_ALONE),
     // What runc 1.3 does not know yet, or lets through.
     not(
         "crun",

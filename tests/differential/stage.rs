@@ -100,7 +100,7 @@ impl Stage {
         // A stage of its own name each time: the one before may be going still.
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let directory = env::temp_dir().join(format!("rrdiff-{}-{number}", std::process::id()));
+        let directory = env::temp_dir().join(format!("rrdiff-{}-stage{number}", std::process::id()));
         fs::create_dir_all(&directory).map_err(|error| format!("make {}: {error}", directory.display()))?;
         // A container's user walks through it, whatever umask the tester has.
         fs::set_permissions(&directory, Permissions::from_mode(0o755)).map_err(|error| error.to_string())?;

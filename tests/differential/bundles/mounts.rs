@@ -7,7 +7,10 @@ use serde_json::json;
 /// The cases.
 pub(crate) fn mounts() -> Vec<Case> {
     let mut cases = binds();
+    cases.extend(bind_options());
     cases.extend(bind_places());
+    cases.extend(bind_kinds());
+    cases.extend(ids());
     cases.extend(file_systems());
     cases.extend(root());
     cases
@@ -43,6 +46,112 @@ fn binds() -> Vec<Case> {
         bound("bind_recursive_noatime", &["rbind", "rnoatime"]),
         bound("bind_contradicting", &["bind", "ro", "rw", "noexec", "exec"]),
         bound("bind_defaults", &["bind", "defaults"]),
+    ]
+}
+
+/// Each word of the specification's table that is not in [`binds`].
+fn bind_options() -> Vec<Case> {
+    vec![
+        bound("bind_opposites", &["bind", "nosuid", "suid", "nodev", "dev", "noexec", "exec"]),
+        bound("bind_nosymfollow", &["bind", "nosymfollow"]),
+        bound("bind_symfollow", &["bind", "nosymfollow", "symfollow"]),
+        bound("bind_atime", &["bind", "noatime", "atime"]),
+        bound("bind_relatime", &["bind", "noatime", "relatime"]),
+        bound("bind_norelatime", &["bind", "norelatime"]),
+        bound("bind_nostrictatime", &["bind", "strictatime", "nostrictatime"]),
+        bound("bind_diratime", &["bind", "nodiratime", "diratime"]),
+        bound("bind_no_superblock", &["bind", "async", "nomand", "nolazytime", "noiversion", "loud"]),
+        bound("bind_slave", &["bind", "slave"]),
+        bound("bind_runbindable", &["rbind", "runbindable"]),
+        bound("bind_two_propagations", &["rbind", "shared", "slave"]),
+        bound("bind_recursive_rw", &["rbind", "rro", "rrw"]),
+        bound(
+            "bind_recursive_opposites",
+            &["rbind", "rnosuid", "rsuid", "rnodev", "rdev", "rnoexec", "rexec"],
+        ),
+        bound("bind_recursive_diratime", &["rbind", "rnodiratime", "rdiratime"]),
+        bound("bind_recursive_nodiratime", &["rbind", "rnodiratime"]),
+        bound("bind_recursive_strictatime", &["rbind", "rstrictatime"]),
+        bound("bind_recursive_atime", &["rbind", "rnoatime", "ratime"]),
+        bound("bind_recursive_relatime", &["rbind", "rrelatime"]),
+        bound("bind_recursive_nosymfollow", &["rbind", "rnosymfollow"]),
+        bound("bind_recursive_symfollow", &["rbind", "rnosymfollow", "rsymfollow"]),
+        bound("bind_recursive_beside_own", &["rbind", "ro", "rnosuid", "noatime"]),
+        bound("bind_remounted", &["bind"]).mount(
+            "bind",
+            "source",
+            "/data",
+            &["remount", "bind", "ro", "nodev"],
+        ),
+    ]
+}
+
+/// Mounts with ids of their own.
+fn ids() -> Vec<Case> {
+    let map = |first: u32| json!([{"containerID": 0, "hostID": first, "size": 1000}]);
+    let mapped = |name: &'static str, options: &[&str], first: u32| {
+        case(name).file("../source/file", "text").look_at("/data").look_at("/data/file").push(
+            "/mounts",
+            json!({
+                "destination": "/data", "type": "bind", "source": "{bundle}/source", "options": options,
+                "uidMappings": map(first), "gidMappings": map(first + 5),
+            }),
+        )
+    };
+    let own = |name: &'static str, options: &[&str]| {
+        case(name)
+            .user_namespace(100_000, 65536)
+            .file("../source/file", "text")
+            .mount("bind", "{bundle}/source", "/data", options)
+            .look_at("/data/file")
+    };
+    vec![
+        mapped("idmap", &["bind", "idmap"], 3000),
+        mapped("idmap_ro", &["bind", "ro", "nosuid", "idmap"], 3000),
+        mapped("idmap_recursive", &["rbind", "ridmap"], 3000),
+        mapped("idmap_without_option", &["bind"], 3000)
+            .skip("crun", "mappings without the option mean nothing to it"),
+        mapped("mapped_idmap_in_user_namespace", &["bind", "idmap"], 100_010).user_namespace(100_000, 65536),
+        own("mapped_idmap_as_container", &["bind", "idmap"]),
+        own("mapped_idmap_as_container_recursive", &["rbind", "ridmap", "ro"]),
+        own("mapped_source_of_other_owner", &["bind", "ro"]),
+    ]
+}
+
+/// Things of every kind as sources.
+fn bind_kinds() -> Vec<Case> {
+    vec![
+        case("bind_of_tty").mount("bind", "/dev/full", "/etc/full", &["bind", "ro"]).look_at("/etc/full"),
+        case("bind_of_proc_file").mount("bind", "/proc/version", "/version", &["bind", "ro"]),
+        case("bind_on_file_by_dangling_link").file("../one", "x").link("here", "there/deep/file").mount(
+            "bind",
+            "one",
+            "/here",
+            &["bind"],
+        ),
+        case("bind_over_cpuinfo")
+            .file("../cpuinfo", "one processor\n")
+            .mount("bind", "cpuinfo", "/proc/cpuinfo", &["bind"])
+            .look_at("/proc/cpuinfo"),
+        case("bind_of_type_none").dir("../source", 0o755).mount("none", "source", "/data", &["bind", "ro"]),
+        case("overlay")
+            .file("../one/a", "of one")
+            .file("../two/b", "of two")
+            .dir("../upper", 0o755)
+            .dir("../work", 0o755)
+            .mount(
+                "overlay",
+                "overlay",
+                "/data",
+                &["lowerdir={bundle}/one:{bundle}/two", "upperdir={bundle}/upper", "workdir={bundle}/work"],
+            )
+            .look_at("/data/a")
+            .look_at("/data/b"),
+        case("overlay_read_only")
+            .file("../one/a", "of one")
+            .file("../two/b", "of two")
+            .mount("overlay", "mine", "/data", &["lowerdir={bundle}/one:{bundle}/two", "nosuid"])
+            .look_at("/data/b"),
     ]
 }
 
@@ -140,8 +249,30 @@ fn file_systems() -> Vec<Case> {
             .link("data/link", "kept")
             .mount("tmpfs", "tmpfs", "/data", &["tmpcopyup", "size=1m"])
             .look_at("/data/kept")
-            .look_at("/data/link")
-            .skip("crun", "copies only its own way: see the option's row in the contract"),
+            .look_at("/data/link"),
+        case("tmpfs_with_copy_of_modes")
+            .dir("data", 0o1771)
+            .dir("data/sub", 0o2750)
+            .file("data/sub/file", "deep")
+            .mount("tmpfs", "tmpfs", "/data", &["tmpcopyup", "nosuid"])
+            .look_at("/data")
+            .look_at("/data/sub")
+            .look_at("/data/sub/file"),
+        case("tmpfs_with_copy_of_nothing").mount("tmpfs", "tmpfs", "/data", &["tmpcopyup"]).look_at("/data"),
+        case("tmpfs_with_copy_and_mode")
+            .dir("data", 0o711)
+            .file("data/file", "x")
+            .mount("tmpfs", "tmpfs", "/data", &["tmpcopyup", "mode=1777", "ro"])
+            .look_at("/data/file"),
+        case("tmpfs_lazytime").mount("tmpfs", "tmpfs", "/data", &["lazytime", "iversion", "loud"]),
+        case("tmpfs_sync").mount("tmpfs", "tmpfs", "/data", &["sync", "silent", "nosymfollow"]),
+        case("tmpfs_remounted").mount("tmpfs", "tmpfs", "/data", &["nosuid", "size=1m"]).mount(
+            "tmpfs",
+            "tmpfs",
+            "/data",
+            &["remount", "ro", "noexec", "size=2m"],
+        ),
+        case("ramfs").mount("ramfs", "ramfs", "/data", &["mode=750", "nodev"]),
         case("proc_ro").mount_options("/proc", &["ro", "nosuid", "nodev", "noexec"]),
         case("proc_with_data").mount_options("/proc", &["hidepid=2", "nosuid"]),
         case("proc_twice").mount("proc", "proc", "/other", &["ro"]),
@@ -194,6 +325,7 @@ fn root() -> Vec<Case> {
         ("propagation_shared", "shared"),
         ("propagation_rshared", "rshared"),
         ("propagation_unbindable", "unbindable"),
+        ("propagation_runbindable", "runbindable"),
     ];
     cases.extend(propagations.map(|(name, kind)| case(name).set("/linux/rootfsPropagation", kind)));
     cases

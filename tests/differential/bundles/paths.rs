@@ -36,6 +36,12 @@ fn guarded() -> Vec<Case> {
             .file("secret/key", "k")
             .file("one", "1")
             .set("/linux/maskedPaths", json!(["/secret", "/one", "/secret", "/one"])),
+        case("masked_on_mounts")
+            .file("../source/secret/key", "k")
+            .file("../source/file", "f")
+            .mount("bind", "source", "/data", &["bind", "nosuid"])
+            .set("/linux/maskedPaths", json!(["/data/secret", "/data/file", "/dev/shm"]))
+            .look_at("/data/secret"),
         case("masked_of_user").user(1000, 1000).look_at("/sys/firmware"),
         case("readonly_none").remove("/linux/readonlyPaths"),
         case("readonly_more")
@@ -48,6 +54,11 @@ fn guarded() -> Vec<Case> {
             .writable()
             .mount("tmpfs", "tmpfs", "/data", &["nosuid", "noexec"])
             .set("/linux/readonlyPaths", json!(["/data", "/dev/shm"])),
+        case("readonly_by_link")
+            .writable()
+            .file("real/file", "f")
+            .link("by", "real")
+            .set("/linux/readonlyPaths", json!(["/by"])),
         case("readonly_below_readonly")
             .writable()
             .dir("data/below", 0o777)
@@ -82,6 +93,16 @@ fn devices() -> Vec<Case> {
         case("device_block").push("/linux/devices", device("/dev/blk", "b", 7, 0)),
         case("device_unbuffered").push("/linux/devices", device("/dev/chr", "u", 1, 3)),
         case("device_again").push("/linux/devices", device("/dev/null", "c", 1, 3)),
+        case("device_below_links")
+            .link("by", "../../../../there")
+            .push("/linux/devices", device("/by/deep/zero", "c", 1, 5))
+            .look_at("/there/deep/zero")
+            .writable(),
+        case("mapped_device_of_default").user_namespace(100_000, 65536).look_at("/dev/null"),
+        case("device_of_every_attribute_by_untidy_caller")
+            .push("/linux/devices", json!({"path": "/dev/x/b", "type": "b", "major": 7, "minor": 9, "fileMode": 0o777, "uid": 3, "gid": 4}))
+            .look_at("/dev/x/b")
+            .dirty(),
         case("device_by_untidy_caller").push("/linux/devices", device("/dev/fuse", "c", 10, 229)).dirty(),
     ]
 }

@@ -25,6 +25,52 @@ pub(crate) fn refused() -> Vec<Case> {
         case("mount_type_unknown").mount("nofs", "x", "/data", &[]),
         case("mount_option_unknown").mount("tmpfs", "x", "/data", &["nothing=1"]),
         case("mount_on_proc_file").file("../one", "x").mount("bind", "one", "/proc/self/attr", &["bind"]),
+        case("mount_on_proc_by_link").file("../one", "x").link("here", "/proc/self/attr/exec").mount(
+            "bind",
+            "one",
+            "/here",
+            &["bind"],
+        ),
+        case("mount_tmpfs_on_proc").without_mount("/proc").mount("tmpfs", "tmpfs", "/proc", &[]),
+        case("mount_directory_on_proc").dir("../fake", 0o755).without_mount("/proc").mount(
+            "bind",
+            "fake",
+            "/proc",
+            &["bind"],
+        ),
+        case("mount_on_root").mount("tmpfs", "tmpfs", "/", &[]),
+        case("mount_remount_of_nothing").dir("data", 0o755).mount(
+            "tmpfs",
+            "tmpfs",
+            "/data",
+            &["remount", "ro"],
+        ),
+        case("mount_bind_with_data").dir("../source", 0o755).mount(
+            "bind",
+            "source",
+            "/data",
+            &["bind", "size=1m"],
+        ),
+        case("mount_idmap_without_mappings").dir("../source", 0o755).mount(
+            "bind",
+            "{bundle}/source",
+            "/data",
+            &["bind", "idmap"],
+        ),
+        case("mount_idmap_of_proc").push(
+            "/mounts",
+            json!({
+                "destination": "/data", "type": "bind", "source": "/proc", "options": ["bind", "idmap"],
+                "uidMappings": [{"containerID": 0, "hostID": 3000, "size": 10}],
+                "gidMappings": [{"containerID": 0, "hostID": 3000, "size": 10}],
+            }),
+        ),
+        case("tmpfs_copy_larger_than_it").file("data/file", &"x".repeat(200_000)).mount(
+            "tmpfs",
+            "tmpfs",
+            "/data",
+            &["tmpcopyup", "size=64k"],
+        ),
         case("namespace_twice").namespace("pid"),
         case("limit_unknown").push("/process/rlimits", json!({"type": "RLIMIT_NONE", "soft": 1, "hard": 1})),
         case("limit_soft_above_hard")
