@@ -21,6 +21,7 @@ mod cgroup;
 mod device;
 mod error;
 pub mod ffi;
+mod hook;
 mod host;
 mod mount;
 mod namespace;

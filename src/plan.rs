@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::plan::CgroupPlan;
 use crate::error::{Error, Kind, Result};
+use crate::hook::plan::Owner;
 use crate::host::Host;
 use crate::mount::plan::{Around, MountUserns};
 use crate::namespace::plan::{IdMaps, Joined, NamespacePlan, host_id};
 use crate::process::plan::{self as process, Surroundings, label};
-use crate::wire::{BUILD_ID, InitPlan, Step};
-use crate::{device, mount, net_device, sysctl, wording};
+use crate::wire::{BUILD_ID, Hooks, InitPlan, Step};
+use crate::{device, hook, mount, net_device, sysctl, wording};
 
 /// What a create is asked for, beside the configuration.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +65,9 @@ pub(crate) struct Plan {
     /// For mounts with ids of their own: descriptors from [`mount_userns_number`] up of whoever opens their sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) mount_userns: Vec<MountUserns>,
+    /// Those that the host runs, by moment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) hooks: Vec<Hooks>,
     pub(crate) init: InitPlan,
 }
 
@@ -141,6 +145,9 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     steps.extend(net_device::plan::steps(linux, host, &request.net_devices)?);
     // Made while the root can be written to (runtime: cwd is created if it is missing).
     steps.push(Step::MakeDirectory { path: process.cwd().to_string_lossy().into_owned() });
+    // All is there, and can still be written to; the host's root is still ours (crun: before the root is read-only).
+    let owner = Owner { id: &request.id, bundle: &request.bundle };
+    hook::plan::create_steps(spec, owner, &mut steps);
     // Last of the mounts: they cover what the others brought. All before pivot_root, while the host's /proc is there
     // for kernels without mount_setattr(2).
     mount::plan::protections(spec, &mut steps);
@@ -156,6 +163,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
         steps.extend(limit_steps(&rlimits));
     }
     let deny_setgroups = namespaces.denies_setgroups();
+    hook::plan::start_steps(spec, owner, &mut steps);
     process::identity(process, surroundings(linux, request, deny_setgroups), &mut steps)?;
     let born_in_user = user_namespace && !namespaces.enters_user();
     Ok(Plan {
@@ -168,6 +176,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
         cgroups,
         oom_score_adj: process.oom_score_adj(),
         mount_userns,
+        hooks: hook::plan::of_runtime(spec, owner),
         init: InitPlan { build_id: BUILD_ID.to_owned(), steps },
     })
 }

@@ -14,6 +14,8 @@
 //!    │◀──────────────────────────────────── Ask {step}│  (only for sources that it is denied)
 //!    │── Opened + tree ─────────────────────────────▶│
 //!    │◀──────────────────────── Console {name} + pty  │  (only with a terminal)
+//!    │◀───────────────────────────────────────── Hooks│  (only with hooks of the runtime's namespaces)
+//!    │── HooksDone ─────────────────────────────────▶│
 //!    │◀───────────────────────────────────────── Ready│  everything but the last steps is done
 //!    │── Go ────────────────────────────────────────▶│  state is on disk; end of file here means: give up
 //!    │        … a `start` connects to the listener …  │  (only for create)
@@ -22,6 +24,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -151,6 +154,12 @@ pub(crate) enum Step {
     WorkingDirectory { path: String },
     /// Set the file mode creation mask.
     Umask { mask: u32 },
+    /// Let the runtime run its hooks, and wait until it has.
+    RuntimeHooks,
+    /// Run hooks, one after the other, in the namespaces as they are now.
+    Hooks(Hooks),
+    /// Run these when the word has come, right before the program is executed.
+    StartHooks(Hooks),
     /// Find the program, tell the runtime that all is ready, wait for the word, execute.
     Execute(Execute),
 }
@@ -324,6 +333,68 @@ pub(crate) struct Execute {
     pub(crate) keep_below: i32,
 }
 
+/// The hooks of one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hooks {
+    /// The configuration's name for it: `createRuntime`.
+    pub(crate) moment: String,
+    /// Where they start; `None`: where the process does.
+    pub(crate) directory: Option<String>,
+    /// Their file mode creation mask; `None`: that of whoever runs them.
+    pub(crate) umask: Option<u32>,
+    /// What they read.
+    pub(crate) state: HookState,
+    /// In this order, until one does not succeed.
+    pub(crate) list: Vec<Hook>,
+}
+
+/// One program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hook {
+    pub(crate) path: String,
+    pub(crate) args: Vec<String>,
+    /// All of its environment; `None`: that of the process.
+    pub(crate) env: Option<Vec<String>>,
+    /// In seconds.
+    pub(crate) timeout: Option<u32>,
+}
+
+/// The state of the container as JSON, open where the pid belongs; nothing behind it means that there is no pid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HookState {
+    pub(crate) head: String,
+    pub(crate) tail: String,
+}
+
+impl HookState {
+    /// The document.
+    pub(crate) fn with_pid(&self, pid: i32) -> String {
+        if self.tail.is_empty() { self.head.clone() } else { format!("{}{pid}{}", self.head, self.tail) }
+    }
+}
+
+/// How a hook did not succeed. What it printed is the [`Failure`]'s object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum HookEnd {
+    /// The errno is the failure's, the object the path.
+    NotExecuted,
+    Exit(i32),
+    Signal(i32),
+    /// After so many seconds, with all of its process group.
+    TimedOut(u32),
+    /// It ended, and somebody else took the status.
+    Lost,
+}
+
+/// As much of each stream of a hook as an error repeats.
+pub(crate) const HOOK_OUTPUT: usize = 4096;
+
+/// The object of a failure: what the hook printed.
+pub(crate) fn hook_output(stdout: &[u8], stderr: &[u8]) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
+    format!("stdout: {}, stderr: {}", text(stdout), text(stderr))
+}
+
 /// What the runtime says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ToInit {
@@ -338,6 +409,8 @@ pub(crate) enum ToInit {
     },
     /// The network devices are there.
     NetDevices,
+    /// The runtime's hooks have succeeded.
+    HooksDone,
     Go,
 }
 
@@ -360,6 +433,8 @@ pub(crate) enum ToRuntime {
     Opened,
     /// The network namespace is the container's: devices may come.
     NetDevices,
+    /// Everything is mounted: the moment of the runtime's hooks.
+    Hooks,
     Ready,
     Failed(Failure),
 }
@@ -401,6 +476,8 @@ pub(crate) enum Class {
     NotFound,
     /// The program may not be executed.
     NotExecutable,
+    /// The verb is the hook: `createContainer hook #0`.
+    Hook(HookEnd),
     System,
 }
 

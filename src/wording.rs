@@ -54,6 +54,16 @@ pub(crate) fn exec_not_found(name: &str) -> String {
     format!("exec: \"{name}\": stat {name}")
 }
 
+/// Podman and CRI-O show it as it is.
+pub(crate) fn hook(name: &str) -> String {
+    format!("error running {name}")
+}
+
+/// The cause when a hook took longer than it may.
+pub(crate) fn hook_timeout(seconds: u32) -> String {
+    format!("hook ran past specified timeout of {seconds}.0s")
+}
+
 /// The program itself, before its cause.
 pub(crate) fn exec(name: &str) -> String {
     format!("exec: \"{name}\"")

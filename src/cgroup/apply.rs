@@ -32,6 +32,11 @@ pub(crate) struct Made {
 }
 
 impl Made {
+    /// The container's own.
+    pub(crate) fn own(&self) -> &[(String, PathBuf)] {
+        &self.own
+    }
+
     /// Removes them.
     pub(crate) fn unmake(&self) -> Result<()> {
         let removed = remove(&self.own);

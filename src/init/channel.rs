@@ -42,6 +42,10 @@ impl Channel {
         Self { socket, early: Cell::new(None) }
     }
 
+    pub(crate) const fn number(&self) -> i32 {
+        self.socket.number()
+    }
+
     /// Sends `message`; a runtime that went away is noticed at the next receive.
     pub(crate) fn send(&self, message: &ToRuntime, descriptor: Option<&Fd>) {
         if let Some(bytes) = wire::encode(message) {

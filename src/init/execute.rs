@@ -10,17 +10,18 @@ use alloc::vec::Vec;
 use linux_raw_sys::general as k;
 
 use crate::channel::{Channel, Doing, Outcome, accept_start};
+use crate::hook;
 use crate::passwd;
 use crate::sys::{self, EACCES, EISDIR, ENOENT, ENOTDIR, EPERM, Errno, Fd, Text, call};
-use crate::wire::{Class, Execute, Failure, ToInit, ToRuntime};
+use crate::wire::{Class, Execute, Failure, Hooks, ToInit, ToRuntime};
 
 /// linux/close_range.h
 const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
-/// Does not return but with a failure.
-pub(crate) fn execute(channel: Channel, wanted: &Execute) -> (Channel, Failure) {
+/// Does not return but with a failure. `hooks` run when the word has come.
+pub(crate) fn execute(channel: Channel, wanted: &Execute, hooks: Option<&Hooks>) -> (Channel, Failure) {
     match prepare(&channel, wanted) {
-        Ok(ready) => ready.run(channel, wanted),
+        Ok(ready) => ready.run(channel, wanted, hooks),
         Err(failure) => (channel, failure),
     }
 }
@@ -55,24 +56,28 @@ fn prepare(channel: &Channel, wanted: &Execute) -> Outcome<Ready> {
 }
 
 impl Ready {
-    fn run(self, channel: Channel, wanted: &Execute) -> (Channel, Failure) {
-        let channel = match wanted.listener {
+    fn run(self, channel: Channel, wanted: &Execute, hooks: Option<&Hooks>) -> (Channel, Failure) {
+        let listener = wanted.listener.map(|number| Fd::own(number as usize));
+        let channel = match &listener {
             None => channel,
             Some(listener) => {
                 // The runtime that made us may be gone for days: who starts us hears what comes of it.
                 drop(channel);
-                accept_start(&Fd::own(listener as usize))
+                accept_start(listener)
             }
         };
-        let (args, env) = (pointers(&self.args), pointers(&self.env));
+        if let Some(hooks) = hooks
+            && let Err(failure) = hook::run(hooks, &self.env, None)
+        {
+            return (channel, failure);
+        }
+        // As long as somebody listens there, the container is not running yet.
+        drop(listener);
+        let (args, env) = (sys::pointers(&self.args), sys::pointers(&self.env));
         let errno = call!(__NR_execve, self.program.as_ptr(), args.as_ptr(), env.as_ptr());
         let failure = refusal(&self.name, errno.err().unwrap_or(ENOENT));
         (channel, failure)
     }
-}
-
-fn pointers(texts: &[Text]) -> Vec<*const u8> {
-    texts.iter().map(Text::as_ptr).chain([core::ptr::null()]).collect()
 }
 
 /// Where the program is: as named if there is a slash in the name, else in `$PATH` of its own environment (execvp(3)).

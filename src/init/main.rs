@@ -18,6 +18,7 @@ mod copyup;
 mod device;
 mod execute;
 mod floor;
+mod hook;
 mod identity;
 mod label;
 mod mount;
@@ -83,9 +84,15 @@ fn run(channel: Channel) -> (Channel, Failure) {
         parent: device::Parent::default(),
         time_offsets: None,
     };
+    let mut at_start = None;
     for (number, step) in (0..).zip(&plan.steps) {
-        if let Step::Execute(program) = step {
-            return execute::execute(channel, program);
+        match step {
+            Step::StartHooks(hooks) => {
+                at_start = Some(hooks);
+                continue;
+            }
+            Step::Execute(program) => return execute::execute(channel, program, at_start),
+            _ => {}
         }
         if let Err(failure) = state.take(number, step, &channel) {
             return (channel, failure);
@@ -104,6 +111,11 @@ impl State {
             Step::TellUserNamespace => channel.send(&ToRuntime::InUserNamespace, None),
             Step::AwaitIdMap => channel.expect(ToInit::IdsMapped)?,
             Step::BecomeRoot => identity::become_root()?,
+            Step::RuntimeHooks => {
+                channel.send(&ToRuntime::Hooks, None);
+                channel.expect(ToInit::HooksDone)?;
+            }
+            Step::Hooks(hooks) => hook::run(hooks, &[], Some(channel))?,
             Step::Conceal => identity::conceal(),
             Step::JoinCgroups { count } => cgroup::join(channel, *count)?,
             Step::Unshare { flags } => namespace::unshare(*flags)?,

@@ -114,6 +114,11 @@ impl Text {
     }
 }
 
+/// What execve(2) takes: as long-lived as the texts.
+pub(crate) fn pointers(texts: &[Text]) -> Vec<*const u8> {
+    texts.iter().map(Text::as_ptr).chain([core::ptr::null()]).collect()
+}
+
 /// An open descriptor, closed when dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fd(c_int);

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
+use crate::hook;
 use crate::sys::socket;
 use crate::wire::{self, Class, Failure, ToInit, ToRuntime};
 use crate::wording;
@@ -96,6 +97,9 @@ fn malformed(doing: &str) -> Error {
 /// A failure of the init program in words.
 pub(crate) fn sentence(failure: &Failure) -> Error {
     let Failure { class, verb, object, errno } = failure;
+    if let Class::Hook(_) = class {
+        return hook::failed(failure).detailed("phase", "init");
+    }
     let kind = match class {
         Class::Protocol => Kind::Internal,
         Class::Namespace | Class::System => Kind::System,
@@ -112,6 +116,7 @@ pub(crate) fn sentence(failure: &Failure) -> Error {
         Class::WorkingDirectory => Kind::Cwd,
         Class::NotInPath | Class::NotFound => Kind::ExecNotFound,
         Class::NotExecutable => Kind::ExecPermission,
+        Class::Hook(_) => Kind::Hook,
     };
     let error = match class {
         Class::NotInPath => {

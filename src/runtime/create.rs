@@ -14,15 +14,18 @@ use oci_spec::runtime::Spec;
 
 use super::context::{Container, Context, valid_id};
 use super::deadline::Deadline;
+use super::delete::end_members;
+use super::hooks;
 use super::io::{self, Streams};
 use super::joined::Given;
 use super::net_device::NetDevices;
-use super::options::{CreateOptions, Level};
+use super::options::{Call, CreateOptions, Level};
 use super::process::Process;
 use super::spawn::{Birth, Ready, Spawned, Wish};
 use super::trees::Trees;
 use crate::cgroup;
 use crate::error::{Error, Kind, Result};
+use crate::hook;
 use crate::host::SecurityModules;
 use crate::namespace;
 use crate::plan::{self, Plan, Request, listener_number, mount_userns_number};
@@ -32,7 +35,7 @@ use crate::state::file::{Config, Own, Settled, StateFile};
 use crate::state::time;
 use crate::sys::clone::Child;
 use crate::sys::{Errno, errno_of, process as sys_process, socket};
-use crate::wire::ToInit;
+use crate::wire::{Hooks, ToInit};
 use crate::{VERSION, spec, wording};
 
 impl Context {
@@ -97,6 +100,8 @@ impl Context {
             directory,
             cgroups: cgroup::apply::Made::default(),
             pid_file: None,
+            hooks: &plan.hooks,
+            with_hooks: hook::plan::any(&spec),
             armed: true,
         };
         let state = journal(self, &spec, &plan, &request);
@@ -167,6 +172,8 @@ impl Making<'_> {
         let settle = |pid: i32| self.settled(state, pid).and_then(|state| undo.directory.prepare(&state));
         let mut errands = |wish, init: &Child| match wish {
             Wish::Tree(step) => trees.open(step, init).map(|tree| (ToInit::Opened, Some(tree))),
+            Wish::Hooks => hooks::run_creating(&self.plan.hooks, init.pid, self.deadline)
+                .map(|()| (ToInit::HooksDone, None)),
             Wish::NetDevices => self.net_devices.move_to(init.pid).map(|()| (ToInit::NetDevices, None)),
         };
         let mut ready;
@@ -182,8 +189,11 @@ impl Making<'_> {
         let console = self.hand_over(&mut ready, undo)?;
         settled?;
         undo.directory.commit()?;
-        let released =
-            if self.request.wait_for_start { ready.release() } else { ready.execute(self.deadline) }?;
+        let released = if self.request.wait_for_start {
+            ready.release()
+        } else {
+            ready.execute(self.deadline, &self.plan.hooks)
+        }?;
         Ok(Process::new(released.pid, released.pidfd, console, pipes))
     }
 
@@ -246,6 +256,10 @@ struct Undo<'a> {
     directory: Directory,
     cgroups: cgroup::apply::Made,
     pid_file: Option<PathBuf>,
+    /// Those of the host.
+    hooks: &'a [Hooks],
+    /// There are some, of the host or of the container.
+    with_hooks: bool,
     armed: bool,
 }
 
@@ -257,9 +271,16 @@ impl Drop for Undo<'_> {
         if let Some(path) = &self.pid_file {
             let _ = fs::remove_file(path);
         }
+        if self.with_hooks {
+            // What a hook left behind in the container; with a pid namespace it ended with the init program.
+            let _ = end_members(self.cgroups.own(), Call::default());
+        }
         // The directory goes last: as long as it is there, `delete --force` finds what could not be removed.
         match self.cgroups.unmake().and_then(|()| self.directory.remove()) {
-            Ok(()) => {}
+            // What a hook did for the container another takes back (runtime.md#lifecycle: on to step 12).
+            Ok(()) => {
+                hooks::run_poststop(self.context, self.hooks, &Deadline::new(Call::default()));
+            }
             Err(error) => self.context.log(Level::Warn, &format!("clean up after a failed create: {error}")),
         }
     }
@@ -338,6 +359,7 @@ fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> St
             joined: plan.joined_namespaces,
             deny_setgroups: plan.deny_setgroups,
             created_ns,
+            hooks: hook::plan::any(spec),
         },
         ..StateFile::default()
     }

@@ -22,6 +22,14 @@ impl<'fd> Deadline<'fd> {
         Self { until, cancel: call.cancel }
     }
 
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    pub(crate) fn cancel(&self) -> Option<BorrowedFd<'fd>> {
+        self.cancel
+    }
+
     /// Waits until `fd` is readable.
     pub(crate) fn readable(&self, fd: BorrowedFd<'_>, doing: &str) -> Result<()> {
         self.any_readable(vec![fd], doing).map(drop)

@@ -1,18 +1,21 @@
 //! delete: everything that a create made, gone; also after a create that was killed half-way.
 #![forbid(unsafe_code)]
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::context::{Container, Context, valid_id};
 use super::deadline::Deadline;
+use super::hooks;
 use super::kill::signal_members;
-use super::options::Call;
+use super::options::{Call, Level};
 use super::process::Process;
 use crate::cgroup;
 use crate::error::{Error, Kind, Result};
 use crate::state::directory::{self, Directory};
 use crate::state::file::StateFile;
 use crate::state::status::{Status, observe};
+use crate::wire::Hooks;
 use crate::wording;
 
 /// How long a killed process may take to end.
@@ -63,22 +66,34 @@ impl Context {
         }
         if !state.owns_pid_namespace() {
             // Without a pid namespace the others outlive the first.
-            end_members(&state, call)?;
+            end_members(&state.cgroups(), call)?;
         }
         // Those that were started here and nobody waited for: no zombie stays behind.
         for child in self.adopted(id) {
             let _ = child.has_ended();
         }
+        let hooks = hooks::saved(&directory, &state);
         cgroup::apply::remove(&state.cgroups())?;
         directory.remove()?;
         self.disown(id);
+        self.after(hooks, &Deadline::new(call));
         Ok(())
     }
 
+    /// The hooks that come after the end; they and the lack of them change nothing any more.
+    fn after(&self, hooks: Result<Vec<Hooks>>, deadline: &Deadline<'_>) {
+        match hooks {
+            Ok(hooks) => hooks::run_poststop(self, &hooks, deadline),
+            // A create that was killed before it kept the configuration had run none.
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) => self.log(Level::Warn, &error.during("find the poststop hooks").to_string()),
+        }
+    }
+
     /// Kills the first process and waits for its end; with its pid namespace all others end before it does.
-    fn end(&self, state: &StateFile, call: Call<'_>) -> Result<()> {
+    pub(super) fn end(&self, state: &StateFile, call: Call<'_>) -> Result<()> {
         if state.init_process_pid == 0 {
-            return end_members(state, call);
+            return end_members(&state.cgroups(), call);
         }
         let process = match Process::open(state.init_process_pid, state.init_process_start) {
             Err(error) if error.kind() == Kind::NotRunning => return Ok(()),
@@ -103,17 +118,16 @@ impl Context {
 }
 
 /// Kills the members of the cgroup until there are none. Frozen meanwhile, they cannot make more faster than they end.
-fn end_members(state: &StateFile, call: Call<'_>) -> Result<()> {
+pub(super) fn end_members(cgroups: &[(String, PathBuf)], call: Call<'_>) -> Result<()> {
     let pause = Duration::from_millis(1);
     let tries = call.timeout.map_or(KILL_DEADLINE, |timeout| timeout.min(KILL_DEADLINE)).as_millis().max(1);
-    let cgroups = state.cgroups();
     for _ in 0..tries {
-        if cgroup::apply::members(&cgroups)?.is_empty() {
+        if cgroup::apply::members(cgroups)?.is_empty() {
             return Ok(());
         }
-        cgroup::apply::freeze(&cgroups, true);
-        let sent = signal_members(state, libc::SIGKILL);
-        cgroup::apply::freeze(&cgroups, false);
+        cgroup::apply::freeze(cgroups, true);
+        let sent = signal_members(cgroups, libc::SIGKILL);
+        cgroup::apply::freeze(cgroups, false);
         sent?;
         std::thread::sleep(pause);
     }

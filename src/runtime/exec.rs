@@ -90,7 +90,7 @@ impl Container {
         if let Some(path) = &options.pid_file {
             io::write_pid_file(path, ready.pid())?;
         }
-        let released = ready.execute(&deadline).inspect_err(|_| {
+        let released = ready.execute(&deadline, &[]).inspect_err(|_| {
             // It names nobody any more.
             let _ = options.pid_file.as_ref().map(std::fs::remove_file);
         })?;

@@ -2,12 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 use super::context::Container;
 use super::process::Process;
 use crate::cgroup;
 use crate::error::{Error, Kind, Result};
-use crate::state::file::StateFile;
 use crate::state::status::is_alive;
 use crate::sys::{Errno, pidfd};
 use crate::wording;
@@ -25,7 +25,7 @@ impl Container {
             return Err(Error::new(Kind::InvalidArgument, format!("{signal} is not a signal")));
         }
         if all || (signal == libc::SIGKILL && !state.owns_pid_namespace()) {
-            let sent = signal_members(&state, signal)?;
+            let sent = signal_members(&state.cgroups(), signal)?;
             if sent || all {
                 return Ok(());
             }
@@ -37,10 +37,10 @@ impl Container {
     }
 }
 
-/// Signals every member of the container's cgroup; whether there was one.
-pub(super) fn signal_members(state: &StateFile, signal: i32) -> Result<bool> {
+/// Signals every member of a container's cgroups; whether there was one.
+pub(super) fn signal_members(cgroups: &[(String, PathBuf)], signal: i32) -> Result<bool> {
     let mut any = false;
-    for pid in cgroup::apply::members(&state.cgroups())? {
+    for pid in cgroup::apply::members(cgroups)? {
         let sent = pidfd::open(pid).and_then(|fd| pidfd::send_signal(fd.as_fd(), signal));
         match sent {
             Ok(()) => any = true,

@@ -11,6 +11,7 @@ mod create;
 mod deadline;
 mod delete;
 mod exec;
+mod hooks;
 mod io;
 mod joined;
 mod kill;

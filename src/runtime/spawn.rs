@@ -11,14 +11,16 @@ use std::time::{Duration, Instant};
 use super::channel::Channel;
 use super::context::Context;
 use super::deadline::Deadline;
+use super::hooks;
 use super::io::Streams;
 use super::options::{Call, Level};
 use super::start;
 use crate::cgroup::apply::Entrances;
 use crate::error::{Error, Kind, Result};
-use crate::sys::clone::{self, Child, Spawn, Stage};
+use crate::spec::Moment;
+use crate::sys::clone::{self, Child, Program, Spawn, Stage};
 use crate::sys::{Errno, pidfd, socket};
-use crate::wire::{self, InitPlan, Step, ToInit, ToRuntime};
+use crate::wire::{self, Hooks, InitPlan, Step, ToInit, ToRuntime};
 
 /// What the clone needs beside the plan.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub(super) enum Wish {
     Tree(u32),
     /// The network devices.
     NetDevices,
+    /// The hooks that prepare what the container will be in.
+    Hooks,
 }
 
 /// Fulfils a wish of the process: the word that tells so, with a descriptor where it has one.
@@ -102,7 +106,7 @@ impl Spawned {
     }
 
     pub(super) fn pid(&self) -> i32 {
-        self.0.child.as_ref().map_or(0, |child| child.pid)
+        self.0.pid()
     }
 
     /// Waits until the init program is in its user namespace, where it is not born in it.
@@ -156,7 +160,7 @@ impl Spawned {
 
 impl Ready {
     pub(super) fn pid(&self) -> i32 {
-        self.0.child.as_ref().map_or(0, |child| child.pid)
+        self.0.pid()
     }
 
     pub(super) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
@@ -173,10 +177,11 @@ impl Ready {
         self.go().disarm()
     }
 
-    /// The same once its program is executed; until then an error kills it.
-    pub(super) fn execute(self, deadline: &Deadline<'_>) -> Result<Released> {
+    /// The same once its program is executed and `hooks` have succeeded; until then an error kills it.
+    pub(super) fn execute(self, deadline: &Deadline<'_>, hooks: &[Hooks]) -> Result<Released> {
         let guard = self.go();
         start::executed(&guard.channel, deadline)?;
+        hooks::run(hooks, Moment::Poststart, guard.pid(), deadline)?;
         guard.disarm()
     }
 
@@ -196,6 +201,10 @@ impl Guard {
         Ok(Released { pid: child.pid, pidfd: child.pidfd })
     }
 
+    fn pid(&self) -> i32 {
+        self.child.as_ref().map_or(0, |child| child.pid)
+    }
+
     fn next(&self, deadline: &Deadline<'_>) -> Result<Option<(ToRuntime, Option<OwnedFd>)>> {
         self.channel.expect(deadline, "wait for the init program")
     }
@@ -211,6 +220,7 @@ impl Guard {
                 Some((ToRuntime::Console { name }, Some(master))) => self.console = Some((master, name)),
                 Some((ToRuntime::Moved, Some(pidfd))) => self.moved(pidfd)?,
                 Some((ToRuntime::Ask { step }, _)) => asked = Some(Wish::Tree(step)),
+                Some((ToRuntime::Hooks, _)) => asked = Some(Wish::Hooks),
                 Some((ToRuntime::NetDevices, _)) => asked = Some(Wish::NetDevices),
                 Some(_) => {
                     return Err(Error::new(Kind::Internal, "unexpected message from the init program"));
@@ -291,8 +301,9 @@ fn start(birth: &Birth<'_>, streams: &Streams, socket_number: i32) -> Result<Chi
     let oom_score_adj = birth.oom_score_adj.map(number);
     let tasks: Vec<BorrowedFd<'_>> = birth.entrances.tasks.iter().map(AsFd::as_fd).collect();
     let mut wanted = Spawn {
-        program: birth.program,
+        program: Program::Ours(birth.program),
         arguments: &arguments,
+        environment: &[],
         namespaces: birth.namespaces,
         cgroup: birth.entrances.unified.as_ref().map(AsFd::as_fd),
         tasks: &tasks,

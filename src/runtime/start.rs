@@ -6,8 +6,10 @@ use std::os::fd::AsFd;
 use super::channel::Channel;
 use super::context::{Container, loaded};
 use super::deadline::Deadline;
+use super::hooks;
 use super::options::Call;
 use crate::error::{Error, Kind, Result};
+use crate::spec::Moment;
 use crate::state::directory::{Directory, START_SOCKET};
 use crate::state::status::{Status, observe};
 use crate::sys::socket;
@@ -35,7 +37,18 @@ impl Container {
         let error = |errno| Error::os(Kind::System, "start container", errno as i32);
         let peer = socket::connect_in(directory.fd(), START_SOCKET).map_err(error)?;
         socket::send(peer.as_fd(), b"s", &[]).map_err(error)?;
-        executed(&Channel::new(peer), &deadline)
+        let started = executed(&Channel::new(peer), &deadline);
+        let failed = match &started {
+            Ok(()) => hooks::saved(&directory, &state)
+                .and_then(|hooks| hooks::run(&hooks, Moment::Poststart, state.init_process_pid, &deadline)),
+            // It ends by itself, and has when this returns.
+            Err(error) if error.kind() == Kind::Hook => Ok(()),
+            Err(_) => return started,
+        };
+        match started.and(failed) {
+            Ok(()) => Ok(()),
+            Err(error) => self.context.end(&state, Call::default()).and(Err(error)),
+        }
     }
 }
 

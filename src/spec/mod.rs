@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod example;
+mod hooks;
 pub(crate) mod list;
 mod load;
 pub(crate) mod net_device;
@@ -12,6 +13,7 @@ mod schedule;
 mod validate;
 
 pub use example::default_config;
+pub(crate) use hooks::Moment;
 pub(crate) use load::{parse, parse_process, parse_telling};
 pub(crate) use validate::{exec as validate_exec, validate};
 

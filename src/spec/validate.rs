@@ -7,11 +7,11 @@ use std::collections::HashSet;
 
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Mount, Process, Spec};
 
-use super::{net_device, schedule};
+use super::{hooks, net_device, schedule};
 use crate::error::{Error, Kind, Result};
 use crate::wording;
 
-fn invalid(message: impl Into<String>) -> Error {
+pub(super) fn invalid(message: impl Into<String>) -> Error {
     Error::new(Kind::InvalidSpec, message)
 }
 
@@ -36,7 +36,8 @@ pub(crate) fn validate(spec: &Spec) -> Result<()> {
     linux.personality().as_ref().map_or(Ok(()), schedule::personality)?;
     net_device::validate(linux)?;
     annotations(spec)?;
-    not_yet(spec, linux)
+    spec.hooks().as_ref().map_or(Ok(()), hooks::rules)?;
+    not_yet(linux)
 }
 
 /// The rules for the process object of an exec.
@@ -258,7 +259,7 @@ fn annotations(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-fn no_nul(property: &str, text: &str) -> Result<()> {
+pub(super) fn no_nul(property: &str, text: &str) -> Result<()> {
     if text.contains('\0') {
         return Err(invalid(format!("{property}: contains a NUL byte")));
     }
@@ -270,18 +271,9 @@ fn unsupported(property: &str) -> Result<()> {
 }
 
 /// Properties that wait for their turn.
-fn not_yet(spec: &Spec, linux: &Linux) -> Result<()> {
+fn not_yet(linux: &Linux) -> Result<()> {
     let resources = linux.resources().as_ref();
-    let hooks = spec.hooks().as_ref().is_some_and(|hooks| {
-        #[allow(deprecated, reason = "prestart is deprecated by the specification, and still used")]
-        let prestart = hooks.prestart();
-        let others =
-            [hooks.create_runtime(), hooks.create_container(), hooks.start_container(), hooks.poststart()];
-        let given = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
-        given(prestart) || others.into_iter().any(given) || given(hooks.poststop())
-    });
     let waiting = [
-        ("hooks", hooks),
         ("linux.seccomp", linux.seccomp().is_some()),
         ("linux.intelRdt", linux.intel_rdt().is_some()),
         ("linux.resources.blockIO", resources.is_some_and(|r| r.block_io().is_some())),
@@ -362,6 +354,5 @@ mod tests {
         refused(Kind::Unsupported, "linux.seccomp", |c| {
             c["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW"});
         });
-        refused(Kind::Unsupported, "hooks", |c| c["hooks"] = json!({"poststop": [{"path": "/bin/true"}]}));
     }
 }

@@ -48,6 +48,9 @@ pub(crate) struct Own {
     pub(crate) joined: u64,
     pub(crate) deny_setgroups: bool,
     pub(crate) created_ns: i64,
+    /// The configuration has hooks: `start` and `delete` look into it.
+    #[serde(default)]
+    pub(crate) hooks: bool,
 }
 
 /// The bytes of a `state.json`.

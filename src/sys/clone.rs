@@ -1,4 +1,4 @@
-//! One vfork-style clone3(2), then execveat(2) of a memfd: how a process starts in a host with many threads.
+//! One vfork-style clone3(2), then execveat(2): how a process starts in a host with many threads.
 //!
 //! The child shares the host's memory until it executes, and the calling thread sleeps meanwhile (CLONE_VM |
 //! CLONE_VFORK): the cost does not grow with the host. Between the two calls the child makes raw system calls on
@@ -16,9 +16,10 @@ use super::{Errno, Result};
 /// What the child does before it executes the program, and which.
 #[derive(Debug)]
 pub(crate) struct Spawn<'a> {
-    /// Executed by descriptor.
-    pub(crate) program: BorrowedFd<'a>,
+    pub(crate) program: Program<'a>,
     pub(crate) arguments: &'a [CString],
+    /// All of it: nothing of the host's own is handed down.
+    pub(crate) environment: &'a [CString],
     /// `CLONE_NEW*`.
     pub(crate) namespaces: u64,
     /// A cgroup2 directory in which the child is born, KERNEL(5.7); an older kernel gets the write below instead.
@@ -35,6 +36,25 @@ pub(crate) struct Spawn<'a> {
     pub(crate) keep_capabilities: bool,
     /// What is written to the child's oom_score_adj.
     pub(crate) oom_score_adj: Option<&'a CStr>,
+}
+
+/// What is executed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Program<'a> {
+    /// Ours, by descriptor: it sees to its own signals and its own session.
+    Ours(BorrowedFd<'a>),
+    /// Somebody else's, by path, since the interpreter of a script opens it again.
+    Foreign(Foreign<'a>),
+}
+
+/// A program that gets a process group of its own, default signal handlers and an empty signal mask.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Foreign<'a> {
+    pub(crate) path: &'a CStr,
+    /// Where it starts, or in `/` if that is not there any more.
+    pub(crate) directory: &'a CStr,
+    /// Killed when the calling thread ends before it does.
+    pub(crate) dies_with_caller: bool,
 }
 
 /// A process that was just started.
@@ -66,6 +86,7 @@ pub(crate) struct Failure {
 /// Everything the child reads and the one thing it writes, laid out before the clone.
 struct Layout<'a> {
     program: c_int,
+    foreign: Option<Foreign<'a>>,
     argv: *const *const c_char,
     envp: *const *const c_char,
     affinity: &'a [u64],
@@ -108,13 +129,21 @@ struct CloneArguments {
 pub(crate) fn spawn(wanted: &Spawn<'_>) -> std::result::Result<Child, Failure> {
     let argv: Vec<*const c_char> =
         wanted.arguments.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
-    let envp: [*const c_char; 1] = [ptr::null()];
+    let envp: Vec<*const c_char> =
+        wanted.environment.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
     let tasks: Vec<c_int> = wanted.tasks.iter().map(AsRawFd::as_raw_fd).collect();
     let mut descriptors: Vec<[c_int; 3]> =
         wanted.descriptors.iter().map(|(from, to)| [*from, *to, -1]).collect();
     let above = wanted.descriptors.iter().map(|(_, to)| *to).max().unwrap_or(2) + 1;
     let mut layout = Layout {
-        program: wanted.program.as_raw_fd(),
+        program: match wanted.program {
+            Program::Ours(fd) => fd.as_raw_fd(),
+            Program::Foreign(_) => -1,
+        },
+        foreign: match wanted.program {
+            Program::Ours(_) => None,
+            Program::Foreign(foreign) => Some(foreign),
+        },
         argv: argv.as_ptr(),
         envp: envp.as_ptr(),
         affinity: wanted.affinity,
@@ -317,16 +346,13 @@ unsafe extern "C" fn child(layout: *mut Layout<'_>) -> ! {
     let (stage, index) = match prepare(layout) {
         Err(failed) => failed,
         Ok(()) => {
-            // SAFETY: argv and envp are NULL-terminated arrays of NUL-terminated strings.
+            let (directory, path, flags) = match &layout.foreign {
+                None => (layout.program, c"", libc::AT_EMPTY_PATH),
+                Some(foreign) => (libc::AT_FDCWD, foreign.path, 0),
+            };
+            // SAFETY: argv and envp are NULL-terminated arrays of NUL-terminated strings, the path is one of them.
             unsafe {
-                libc::syscall(
-                    libc::SYS_execveat,
-                    layout.program,
-                    c"".as_ptr(),
-                    layout.argv,
-                    layout.envp,
-                    libc::AT_EMPTY_PATH,
-                );
+                libc::syscall(libc::SYS_execveat, directory, path.as_ptr(), layout.argv, layout.envp, flags);
             }
             (4, 0)
         }
@@ -373,7 +399,29 @@ fn prepare(layout: &mut Layout<'_>) -> std::result::Result<(), (i32, usize)> {
     if layout.keep_capabilities {
         raise_ambient();
     }
+    if let Some(foreign) = &layout.foreign {
+        be_foreign(foreign);
+    }
     Ok(())
+}
+
+/// What [`Program::Foreign`] promises. None of it can fail but the change of directory.
+fn be_foreign(foreign: &Foreign<'_>) {
+    let _ = raw(libc::SYS_setpgid, 0, 0, 0, 0);
+    if foreign.dies_with_caller {
+        let _ = raw(libc::SYS_prctl, libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize, 0, 0);
+    }
+    if raw(libc::SYS_chdir, foreign.directory.as_ptr() as usize, 0, 0, 0).is_err() {
+        let _ = raw(libc::SYS_chdir, c"/".as_ptr() as usize, 0, 0, 0);
+    }
+    // The kernel's struct sigaction, all zeroes: SIG_DFL. CLONE_CLEAR_SIGHAND leaves what the host ignores.
+    let default = [0_usize; 4];
+    for signal in 1..=64 {
+        let _ = raw(libc::SYS_rt_sigaction, signal, default.as_ptr() as usize, 0, 8);
+    }
+    // No handler is left that could run in the host's memory.
+    let none = 0_u64;
+    let _ = raw(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK as usize, &raw const none as usize, 0, 8);
 }
 
 fn open_at(directory: c_int, path: &CStr) -> std::result::Result<usize, ()> {
@@ -397,7 +445,9 @@ fn place_descriptors(layout: &mut Layout<'_>) -> std::result::Result<(), ()> {
         }
     }
     let (duplicate, above) = (libc::F_DUPFD_CLOEXEC as usize, layout.above as usize);
-    layout.program = raw(libc::SYS_fcntl, layout.program as usize, duplicate, above, 0)? as c_int;
+    if layout.foreign.is_none() {
+        layout.program = raw(libc::SYS_fcntl, layout.program as usize, duplicate, above, 0)? as c_int;
+    }
     for entry in layout.descriptors.iter_mut() {
         entry[2] = raw(libc::SYS_fcntl, entry[0] as usize, duplicate, above, 0)? as c_int;
     }

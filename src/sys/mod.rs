@@ -8,6 +8,7 @@ pub(crate) mod file;
 pub(crate) mod memfd;
 pub(crate) mod namespace;
 pub(crate) mod pidfd;
+pub(crate) mod pipe;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod socket;

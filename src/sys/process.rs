@@ -43,6 +43,12 @@ pub(crate) fn set_limit(pid: i32, resource: u32, soft: u64, hard: u64) -> Result
         .map(drop)
 }
 
+/// kill(2) of a process group; one that is gone is as well.
+pub(crate) fn kill_group(leader: i32) {
+    // SAFETY: numbers only; the caller's child leads the group and has not been waited for, so the number is its own.
+    let _ = unsafe { libc::kill(-leader, libc::SIGKILL) };
+}
+
 /// Whether a descriptor of this number is open.
 pub(crate) fn is_open(fd: i32) -> bool {
     // SAFETY: numbers only.

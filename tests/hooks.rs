@@ -1,0 +1,12 @@
+//! Hooks: when each runs and what it sees, what follows when one fails, hangs, floods or does not read. Needs root.
+#![allow(clippy::unwrap_used, reason = "a test panics when it is wrong")]
+
+#[path = "hooks/failure.rs"]
+mod failure;
+#[path = "hooks/moments.rs"]
+mod moments;
+#[path = "hooks/scene.rs"]
+mod scene;
+mod support;
+#[path = "hooks/trouble.rs"]
+mod trouble;
