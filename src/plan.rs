@@ -125,7 +125,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     }
     entry(&namespaces, host.euid == 0, process, request, &mut steps);
     // Nothing that is mounted here may reach the host, so this comes before the first mount.
-    mount::plan::host_propagation(spec, &mut steps)?;
+    mount::plan::host_propagation(spec, &rootfs.to_string_lossy(), &mut steps)?;
     let around = Around {
         bundle: &request.bundle,
         cgroups: &cgroups,

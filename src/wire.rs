@@ -81,6 +81,8 @@ pub(crate) enum Step {
     NetDevices(Vec<NetDevice>),
     /// Change the propagation of every mount: `MS_SLAVE|MS_REC` and the like.
     Propagate { flags: u64 },
+    /// Make the mount that holds a path of the host private: what is mounted there stays in this namespace.
+    PartFromHost { path: String },
     /// Bind the root filesystem on itself and make it the root of all further paths.
     OpenRoot { path: String, opened_by: OpenedBy },
     /// The root of all further paths is `/` itself (exec).

@@ -132,6 +132,7 @@ impl State {
             Step::LoopbackUp => namespace::loopback_up()?,
             Step::NetDevices(devices) => net_device::receive(channel, devices)?,
             Step::Propagate { flags } => mount::propagate("/", *flags)?,
+            Step::PartFromHost { path } => mount::part_from_host(path)?,
             Step::OpenRoot { path, opened_by } => {
                 self.root = Some(mount::open_root(path, *opened_by, channel, number)?);
             }

@@ -61,6 +61,18 @@ pub(crate) fn propagate(path: &str, flags: u64) -> Outcome {
     Ok(())
 }
 
+/// Makes the mount private that holds `path`, which is the first on the way up that is a mount at all.
+pub(crate) fn part_from_host(path: &str) -> Outcome {
+    let mut here = path.trim_end_matches('/');
+    loop {
+        let place = if here.is_empty() { "/" } else { here };
+        match classic("", &Text::new(place), "", u64::from(k::MS_PRIVATE), "") {
+            Err(sys::EINVAL) if !here.is_empty() => here = here.rsplit_once('/').map_or("", |(above, _)| above),
+            done => return done.map(drop).doing(Class::Mount, "make private", place),
+        }
+    }
+}
+
 /// Binds the root filesystem on itself: pivot_root(2) wants a mount point.
 pub(crate) fn open_root(path: &str, opened_by: OpenedBy, channel: &Channel, step: u32) -> Outcome<Root> {
     let (tree, place) = match clone_tree(k::AT_FDCWD, &Text::new(path), true) {

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use oci_spec::runtime::{Mount, Spec};
 
-use super::options::{MS_PRIVATE, MS_REC, MS_SLAVE, NODEV, NOEXEC, NOSUID, Options, RDONLY, propagation};
+use super::options::{
+    MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, NODEV, NOEXEC, NOSUID, Options, RDONLY, propagation,
+};
 use crate::cgroup::plan::CgroupPlan;
 use crate::error::{Error, Kind, Result};
 use crate::wire::{Bind, CgroupV1, Filesystem, OpenedBy, Remount, Step};
@@ -304,11 +306,16 @@ fn key_and_value(word: &str) -> (String, Option<String>) {
 }
 
 /// What the host's mounts and the container's have to do with each other; before anything is mounted.
-pub(crate) fn host_propagation(spec: &Spec, steps: &mut Vec<Step>) -> Result<()> {
-    let wanted = root_propagation(spec)?;
-    // Shared and unbindable are for the container's root alone: the host's mounts stay out of it (runc#1755).
-    let flags = wanted.filter(|flags| flags & (MS_SLAVE | MS_PRIVATE) != 0);
-    steps.push(Step::Propagate { flags: flags.unwrap_or(MS_SLAVE) | MS_REC });
+///
+/// With a shared root the host's shared mounts stay so: what the container mounts below a bind of them is meant for the
+/// host as well. Only the place of the root filesystem is parted from it. An unbindable root is the container's affair.
+pub(crate) fn host_propagation(spec: &Spec, rootfs: &str, steps: &mut Vec<Step>) -> Result<()> {
+    let wanted = root_propagation(spec)?.unwrap_or(MS_SLAVE);
+    steps.push(if wanted & MS_SHARED != 0 {
+        Step::PartFromHost { path: rootfs.to_owned() }
+    } else {
+        Step::Propagate { flags: (if wanted & MS_PRIVATE != 0 { MS_PRIVATE } else { MS_SLAVE }) | MS_REC }
+    });
     Ok(())
 }
 
