@@ -109,7 +109,19 @@ fn no_file_knows_a_machine_or_a_registry() {
     check(foreign_words, |_| true);
 }
 
+/// The table of mounts is as long as the host has containers: reading it once a create is what makes others slow there.
+#[test]
+fn nobody_reads_the_table_of_mounts() {
+    check(table_of_mounts, |source| in_src(source) && !source.is_test());
+}
+
 // ---- the rules, each over one file ---------------------------------------------------------------------------------
+
+fn table_of_mounts(source: &Source) -> Vec<String> {
+    let names = ["/mountinfo", "/proc/mounts", "/mounts\"", "listmount"];
+    let found = names.iter().flat_map(|name| source.text.match_indices(name));
+    found.map(|(at, name)| source.at(at, &format!("names {name}"))).collect()
+}
 
 fn file_length(source: &Source) -> Vec<String> {
     let lines = source.product().lines().count();
@@ -324,6 +336,12 @@ fn mark_without_number_is_red() {
     for (text, wrong) in [(" later", 1), ("(#x)", 1), ("(#)", 1), ("(#12): later", 0), ("S", 0)] {
         assert_eq!(count(marks, "src/a.rs", &format!("// {MARK}{text}\n")), wrong, "{text}");
     }
+}
+
+#[test]
+fn reading_the_table_of_mounts_is_red() {
+    assert_eq!(count(table_of_mounts, "src/a.rs", "fs::read(\"/proc/self/mountinfo\")\n"), 1);
+    assert_eq!(count(table_of_mounts, "src/a.rs", "fn mounts() {}\n"), 0);
 }
 
 #[test]

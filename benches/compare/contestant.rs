@@ -228,7 +228,8 @@ impl Contestant {
         Ok(())
     }
 
-    fn command(&self, stage: &Stage, op: Op, id: &str) -> Command {
+    /// The command line of an operation.
+    pub(crate) fn command(&self, stage: &Stage, op: Op, id: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("--root").arg(&self.root).args(op.args(stage, id));
         command
@@ -248,7 +249,7 @@ impl Contestant {
 }
 
 /// From before the spawn to after the wait. Its output is dropped unless it does not succeed.
-fn timed(command: &mut Command) -> Result<Duration, String> {
+pub(crate) fn timed(command: &mut Command) -> Result<Duration, String> {
     sleep(REST);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let begin = Instant::now();

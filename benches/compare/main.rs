@@ -10,6 +10,7 @@
 
 mod bars;
 mod contestant;
+mod crowd;
 mod in_process;
 mod samples;
 mod stage;
@@ -94,6 +95,7 @@ fn measure(
     table::print_commands(contestants, &times);
     let loops = in_process::race(stage, rounds)?;
     table::print_in_process(&loops);
+    table::print_crowd(contestants, &crowd::race(stage, contestants, rounds)?);
     let sizes = contestants.iter().map(|one| contestant::weigh(stage, one)).collect::<Result<Vec<_>, _>>()?;
     table::print_sizes(contestants, &sizes);
     if main_place {

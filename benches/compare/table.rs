@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::contestant::{Contestant, Op, Role, Sizes, Times};
+use crate::crowd::Pair;
 use crate::in_process::Loops;
 use crate::samples::Samples;
 
@@ -46,6 +47,18 @@ pub(crate) fn print_in_process(loops: &Loops) {
         let quotient = ratio(library.median(), floor.and_then(Samples::median));
         let (library, floor) = (cell(Some(library), None), cell(floor, None));
         row(name, [library.as_str(), &floor, &quotient]);
+    }
+    println!();
+}
+
+/// What a thousand mounts of the host add to a `run`.
+pub(crate) fn print_crowd(contestants: &[Contestant], times: &[Pair]) {
+    println!("`run` on a host with 1,000 more mounts, ms: median (min)\n");
+    row("", ["without", "with", "with / without"]);
+    rule(3);
+    for (one, [without, with]) in contestants.iter().zip(times).filter(|(one, _)| one.role != Role::Floor) {
+        let quotient = ratio(with.median(), without.median());
+        row(&one.name, [cell(Some(without), None).as_str(), &cell(Some(with), None), &quotient]);
     }
     println!();
 }
