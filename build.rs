@@ -66,6 +66,8 @@ fn build_init(out: &Path, id: &str) -> Outcome<PathBuf> {
         cargo.arg("-C").arg(format!("link-arg={argument}"));
     }
     cargo.args(["-C", "relocation-model=static", "-C", "target-feature=+crt-static"]);
+    let layout = env::current_dir()?.join("src/init/layout.ld");
+    cargo.arg("-C").arg(format!("link-arg=-Wl,-T,{},--no-eh-frame-hdr", layout.display()));
     // What is decoded and done once need not be in a place of its own each time: a tenth of the program.
     cargo.args(["-C", "llvm-args=-inline-threshold=20"]);
     cargo.arg(format!("--remap-path-prefix={}=.", env::current_dir()?.display()));
