@@ -1027,6 +1027,16 @@ rr_code rr_pids(struct rr_container *c, pid_t *pids, size_t cap, size_t *n, stru
 rr_code rr_spec_json(uint64_t flags, struct rr_buf *out, struct rr_error **err);
 
 /**
+ * The features document: what this build can do, on any host, as the command line's `features` prints it
+ * (runtime-spec, features.md).
+ *
+ * On success `*out` is the caller's (`rr_buf_free`). Any thread, does not block. Since 0.1.
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL).
+ */
+rr_code rr_features_json(struct rr_buf *out, struct rr_error **err);
+
+/**
  * Whether the bytes of a `config.json` are one that a container can be created from, as far as that can be
  * said without looking at the host: `RR_OK`, or why not.
  *

@@ -1,4 +1,4 @@
-//! Configs without containers: the default one, and the check of one. Neither touches the host.
+//! Configs without containers: the default one, the check of one, what may be in one. None touches the host.
 
 use super::arg::{invalid, known_bits, require, slice};
 use super::buf::rr_buf;
@@ -24,6 +24,24 @@ pub unsafe extern "C" fn rr_spec_json(flags: u64, out: *mut rr_buf, err: *mut *m
         let config = crate::default_config((flags & RR_SPEC_ROOTLESS != 0).then(ids));
         // SAFETY: not NULL, so writable for one rr_buf (rule 3).
         unsafe { out.write(rr_buf::new(config)) };
+        Ok(())
+    });
+    // SAFETY: rule 2 is passed on.
+    unsafe { report(outcome, err) }
+}
+
+/// The features document: what this build can do, on any host, as the command line's `features` prints it
+/// (runtime-spec, features.md).
+///
+/// On success `*out` is the caller's (`rr_buf_free`). Any thread, does not block. Since 0.1.
+///
+/// Errors: `RR_E_INVALID_ARGUMENT` (NULL).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rr_features_json(out: *mut rr_buf, err: *mut *mut rr_error) -> rr_code {
+    let outcome = attempt(|| {
+        require(out, "out")?;
+        // SAFETY: not NULL, so writable for one rr_buf (rule 3).
+        unsafe { out.write(rr_buf::new(crate::features())) };
         Ok(())
     });
     // SAFETY: rule 2 is passed on.

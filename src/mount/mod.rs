@@ -3,5 +3,5 @@
 //! Deciding is here (`plan.rs`, `options.rs`); the init program acts (`../init/mount.rs`).
 #![forbid(unsafe_code)]
 
-mod options;
+pub(crate) mod options;
 pub(crate) mod plan;

@@ -127,6 +127,11 @@ const TABLE: &[(&str, Meaning)] = &[
     ("rsymfollow", ClearTree(NOSYMFOLLOW)),
 ];
 
+/// Every word that has a meaning here.
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(word, _)| *word)
+}
+
 impl Meaning {
     /// Whether a bind mount with it states its flags, and not only its place.
     const fn is_flag_of_mount(self) -> bool {

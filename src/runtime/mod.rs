@@ -12,6 +12,7 @@ mod deadline;
 mod delete;
 mod exec;
 mod hooks;
+mod features;
 mod io;
 mod joined;
 mod kill;
@@ -25,6 +26,7 @@ mod state;
 mod trees;
 
 pub use self::context::{Container, Context};
+pub use self::features::features;
 pub use self::list::Listing;
 pub use self::options::{
     Call, ContextOptions, CreateOptions, ExecOptions, FdMap, Io, Level, LogSink, Stdio, WindowSize,

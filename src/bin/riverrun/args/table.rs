@@ -243,6 +243,18 @@ pub(crate) const COMMANDS: &[Command] = &[
         run: commands::exec::exec,
     },
     Command {
+        name: "features",
+        about: "print what this build can do",
+        arguments: "",
+        arity: Arity::Exactly(0),
+        tail: false,
+        details: &[
+            "The features document of the runtime specification, as JSON. It tells of this build and not of the host: root is not needed.",
+        ],
+        flags: &[],
+        run: commands::features::features,
+    },
+    Command {
         name: "help",
         about: "print the help of the program or of a command",
         arguments: "[COMMAND]",
