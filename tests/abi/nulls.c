@@ -21,6 +21,7 @@ static void without_error(rr_context *ctx) {
   CHECK(rr_list_json(NULL, NULL, NULL) == BAD);
   CHECK(rr_pids(NULL, NULL, 0, NULL, NULL) == BAD);
   CHECK(rr_spec_json(0, NULL, NULL) == BAD);
+  CHECK(rr_features_json(NULL, NULL) == BAD);
   CHECK(rr_config_check(NULL, 0, NULL) == BAD);
   CHECK(rr_process_wait(NULL, NULL, NULL, NULL) == BAD);
   CHECK(rr_process_signal(NULL, SIGKILL, NULL) == BAD);
@@ -57,6 +58,7 @@ static void with_error(rr_context *ctx) {
   EXPECT(BAD, rr_list_json(ctx, NULL, &err));
   EXPECT(BAD, rr_pids(NULL, NULL, 0, &n, &err));
   EXPECT(BAD, rr_spec_json(0, NULL, &err));
+  EXPECT(BAD, rr_features_json(NULL, &err));
   EXPECT(BAD, rr_config_check(NULL, 5, &err));
   CHECK(c == untouched && p == (rr_process *)&options && n == 7);
   CHECK(buf.data == (char *)&options && buf.len == 7 && buf.reserved == 9);

@@ -16,6 +16,7 @@ const COMMANDS: &[&str] = &[
     "create",
     "delete",
     "exec",
+    "features",
     "help",
     "kill",
     "list",
@@ -216,6 +217,36 @@ fn list_of_nothing_is_a_title_or_null() {
     assert_eq!(sandbox.run("list -f json").ok().stdout, "null\n");
     assert_eq!(sandbox.run("list --quiet").ok().stdout, "");
     assert_eq!(sandbox.run("list -f yaml").message(), "invalid format option");
+}
+
+/// As nobody, with no place to write: engines ask before there is a container, and anybody may.
+#[test]
+fn features_need_neither_root_nor_a_state_root() {
+    let sandbox = Sandbox::empty();
+    let told = sandbox.run("features").ok().stdout;
+    let document: Value = serde_json::from_str(&told).unwrap();
+    assert!(told.starts_with("{\n    \"ociVersionMin\": "), "indented by four, as runc's: {told}");
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    // CRI-O and the kubelet look for these.
+    assert!(texts(&document["mountOptions"]).contains(&"rro".to_owned()));
+    assert_eq!(document["linux"]["mountExtensions"]["idmap"]["enabled"], true);
+    assert_eq!(texts(&document["linux"]["namespaces"]).len(), 8);
+    if nix::unistd::geteuid().is_root() {
+        // Executed by descriptor: an ordinary user may not reach the directory of the build.
+        let program = fs::File::open(RIVERRUN).unwrap();
+        let output = Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--"])
+            .args(["sh", "-c", "exec 3<&0; exec /proc/self/fd/3 features"])
+            .stdin(program)
+            .env("XDG_RUNTIME_DIR", "/nowhere")
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), told, "{output:?}");
+    } else {
+        eprintln!("features as another user: skipped: needs root");
+    }
 }
 
 #[test]
