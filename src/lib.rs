@@ -31,6 +31,7 @@ mod passwd;
 mod plan;
 mod process;
 mod runtime;
+mod seccomp;
 mod spec;
 mod state;
 mod sys;

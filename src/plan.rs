@@ -16,6 +16,7 @@ use crate::host::Host;
 use crate::mount::plan::{Around, MountUserns};
 use crate::namespace::plan::{IdMaps, Joined, NamespacePlan, host_id};
 use crate::process::plan::{self as process, Surroundings, label};
+use crate::seccomp::plan::{self as seccomp, Receiver};
 use crate::wire::{BUILD_ID, Hooks, InitPlan, Step};
 use crate::{device, hook, mount, net_device, sysctl, wording};
 
@@ -68,6 +69,9 @@ pub(crate) struct Plan {
     /// Those that the host runs, by moment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) hooks: Vec<Hooks>,
+    /// Who gets the listener of a seccomp filter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) receiver: Option<Receiver>,
     pub(crate) init: InitPlan,
 }
 
@@ -177,6 +181,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
         oom_score_adj: process.oom_score_adj(),
         mount_userns,
         hooks: hook::plan::of_runtime(spec, owner),
+        receiver: linux.seccomp().as_ref().and_then(|seccomp| seccomp::receiver(seccomp, &request.bundle)),
         init: InitPlan { build_id: BUILD_ID.to_owned(), steps },
     })
 }

@@ -16,6 +16,8 @@
 //!    │◀──────────────────────── Console {name} + pty  │  (only with a terminal)
 //!    │◀───────────────────────────────────────── Hooks│  (only with hooks of the runtime's namespaces)
 //!    │── HooksDone ─────────────────────────────────▶│
+//!    │◀─────────────────────────────── Listening {fd} │  (only with a seccomp agent; fetched by pidfd_getfd)
+//!    │── Listened ──────────────────────────────────▶│
 //!    │◀───────────────────────────────────────── Ready│  everything but the last steps is done
 //!    │── Go ────────────────────────────────────────▶│  state is on disk; end of file here means: give up
 //!    │        … a `start` connects to the listener …  │  (only for create)
@@ -162,6 +164,10 @@ pub(crate) enum Step {
     Hooks(Hooks),
     /// Run these when the word has come, right before the program is executed.
     StartHooks(Hooks),
+    /// Load a seccomp filter while we may: all further steps are under it.
+    Filter(Filter),
+    /// The same at the last moment: right before execve(2), or before [`ToRuntime::Ready`] if somebody is to listen.
+    FilterLast(Filter),
     /// Find the program, tell the runtime that all is ready, wait for the word, execute.
     Execute(Execute),
 }
@@ -397,6 +403,39 @@ pub(crate) fn hook_output(stdout: &[u8], stderr: &[u8]) -> String {
     format!("stdout: {}, stderr: {}", text(stdout), text(stderr))
 }
 
+/// A seccomp filter (seccomp(2)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Filter {
+    /// `SECCOMP_FILTER_FLAG_*`.
+    pub(crate) flags: u64,
+    /// The runtime takes the listener's descriptor, and says [`ToInit::Listened`].
+    pub(crate) listener: bool,
+    pub(crate) program: Vec<Instruction>,
+}
+
+/// `struct sock_filter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u16, u8, u8, u32)", into = "(u16, u8, u8, u32)")]
+#[repr(C)]
+pub(crate) struct Instruction {
+    pub(crate) code: u16,
+    pub(crate) jt: u8,
+    pub(crate) jf: u8,
+    pub(crate) k: u32,
+}
+
+impl From<(u16, u8, u8, u32)> for Instruction {
+    fn from((code, jt, jf, k): (u16, u8, u8, u32)) -> Self {
+        Self { code, jt, jf, k }
+    }
+}
+
+impl From<Instruction> for (u16, u8, u8, u32) {
+    fn from(one: Instruction) -> Self {
+        (one.code, one.jt, one.jf, one.k)
+    }
+}
+
 /// What the runtime says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ToInit {
@@ -413,6 +452,8 @@ pub(crate) enum ToInit {
     NetDevices,
     /// The runtime's hooks have succeeded.
     HooksDone,
+    /// Whoever answers the calls of a filter has its listener.
+    Listened,
     Go,
 }
 
@@ -437,6 +478,11 @@ pub(crate) enum ToRuntime {
     NetDevices,
     /// Everything is mounted: the moment of the runtime's hooks.
     Hooks,
+    /// A filter is loaded; its listener has this number in the init program. Sent by write(2) alone, which no profile
+    /// may send to the listener.
+    Listening {
+        fd: i32,
+    },
     Ready,
     Failed(Failure),
 }
@@ -466,6 +512,7 @@ pub(crate) enum Class {
     Device,
     Console,
     Capability,
+    Seccomp,
     /// A label of a security module.
     Label,
     /// SCHED_DEADLINE on a part of the CPUs.

@@ -112,7 +112,8 @@ fn no_file_knows_a_machine_or_a_registry() {
 /// The table of mounts is as long as the host has containers: reading it once a create is what makes others slow there.
 #[test]
 fn nobody_reads_the_table_of_mounts() {
-    check(table_of_mounts, |source| in_src(source) && !source.is_test());
+    let is_names = |source: &Source| source.path == "src/seccomp/numbers.rs"; // of all calls
+    check(table_of_mounts, |source| in_src(source) && !source.is_test() && !is_names(source));
 }
 
 // ---- the rules, each over one file ---------------------------------------------------------------------------------

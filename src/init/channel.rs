@@ -53,6 +53,16 @@ impl Channel {
         }
     }
 
+    /// The same under a seccomp filter: one write(2), and no memory that would have to be mapped.
+    pub(crate) fn write(&self, message: &ToRuntime) -> sys::Result<()> {
+        let mut framed = [0_u8; 64];
+        let (header, body) = framed.split_at_mut(wire::HEADER);
+        let length = postcard::to_slice(message, body).map_err(|_| sys::EINVAL)?.len();
+        header.copy_from_slice(&(length as u32).to_le_bytes());
+        // A stream's buffer takes so little as a whole.
+        call!(__NR_write, self.socket.number(), framed.as_ptr(), wire::HEADER + length).map(drop)
+    }
+
     /// The next message. End of file means that the runtime gave the container up.
     pub(crate) fn recv<M: for<'a> serde::Deserialize<'a>>(&self) -> Outcome<M> {
         let mut header = [0; wire::HEADER];

@@ -12,16 +12,24 @@ use linux_raw_sys::general as k;
 use crate::channel::{Channel, Doing, Outcome, accept_start};
 use crate::hook;
 use crate::passwd;
+use crate::seccomp;
 use crate::sys::{self, EACCES, EISDIR, ENOENT, ENOTDIR, EPERM, Errno, Fd, Text, call};
-use crate::wire::{Class, Execute, Failure, Hooks, ToInit, ToRuntime};
+use crate::wire::{Class, Execute, Failure, Filter, Hooks, ToInit, ToRuntime};
 
 /// linux/close_range.h
 const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
-/// Does not return but with a failure. `hooks` run when the word has come.
-pub(crate) fn execute(channel: Channel, wanted: &Execute, hooks: Option<&Hooks>) -> (Channel, Failure) {
-    match prepare(&channel, wanted) {
-        Ok(ready) => ready.run(channel, wanted, hooks),
+/// What happens between the word and the program.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Last<'a> {
+    pub(crate) hooks: Option<&'a Hooks>,
+    pub(crate) filter: Option<&'a Filter>,
+}
+
+/// Does not return but with a failure.
+pub(crate) fn execute(channel: Channel, wanted: &Execute, last: Last<'_>) -> (Channel, Failure) {
+    match prepare(&channel, wanted, last.filter) {
+        Ok(ready) => ready.run(channel, wanted, last),
         Err(failure) => (channel, failure),
     }
 }
@@ -34,7 +42,7 @@ struct Ready {
     env: Vec<Text>,
 }
 
-fn prepare(channel: &Channel, wanted: &Execute) -> Outcome<Ready> {
+fn prepare(channel: &Channel, wanted: &Execute, filter: Option<&Filter>) -> Outcome<Ready> {
     let mut env = wanted.env.clone();
     if let Some(uid) = wanted.home_of {
         env.push(format!("HOME={}", home_of(uid)));
@@ -50,13 +58,17 @@ fn prepare(channel: &Channel, wanted: &Execute) -> Outcome<Ready> {
         args: wanted.args.iter().map(|text| Text::new(text)).collect(),
         env: env.iter().map(|text| Text::new(text)).collect(),
     };
+    if let Some(filter) = filter.filter(|filter| filter.listener) {
+        // Whoever listens must do so before the container counts as created.
+        seccomp::load(filter, channel)?;
+    }
     channel.send(&ToRuntime::Ready, None);
     channel.expect(ToInit::Go)?;
     Ok(ready)
 }
 
 impl Ready {
-    fn run(self, channel: Channel, wanted: &Execute, hooks: Option<&Hooks>) -> (Channel, Failure) {
+    fn run(self, channel: Channel, wanted: &Execute, last: Last<'_>) -> (Channel, Failure) {
         let listener = wanted.listener.map(|number| Fd::own(number as usize));
         let channel = match &listener {
             None => channel,
@@ -66,7 +78,7 @@ impl Ready {
                 accept_start(listener)
             }
         };
-        if let Some(hooks) = hooks
+        if let Some(hooks) = last.hooks
             && let Err(failure) = hook::run(hooks, &self.env, None)
         {
             return (channel, failure);
@@ -74,6 +86,11 @@ impl Ready {
         // As long as somebody listens there, the container is not running yet.
         drop(listener);
         let (args, env) = (sys::pointers(&self.args), sys::pointers(&self.env));
+        if let Some(filter) = last.filter.filter(|filter| !filter.listener)
+            && let Err(failure) = seccomp::load(filter, &channel)
+        {
+            return (channel, failure);
+        }
         let errno = call!(__NR_execve, self.program.as_ptr(), args.as_ptr(), env.as_ptr());
         let failure = refusal(&self.name, errno.err().unwrap_or(ENOENT));
         (channel, failure)

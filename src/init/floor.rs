@@ -60,6 +60,16 @@ static HEAP: Bump = Bump { next: Cell::new(0), end: Cell::new(0) };
 
 const CHUNK: usize = 64 * 1024;
 
+/// What is allocated next, a few KiB of it, is not asked of the kernel: a filter may refuse mmap(2).
+pub(crate) fn reserve() {
+    if HEAP.end.get() - HEAP.next.get() < CHUNK / 8
+        && let Ok(start) = sys::map_anonymous(CHUNK)
+    {
+        HEAP.next.set(start);
+        HEAP.end.set(start + CHUNK);
+    }
+}
+
 // SAFETY: every block is fresh anonymous memory of at least the layout's size, aligned, and never handed out twice.
 unsafe impl GlobalAlloc for Bump {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -77,9 +77,22 @@ pub(crate) fn become_user(uid: u32, gid: u32, groups: &[u32], set_groups: bool) 
     Ok(())
 }
 
+const VERSION_3: u32 = 0x2008_0522;
+
+/// What is permitted, but went out of effect with the change of the user.
+pub(crate) fn raise() -> Outcome {
+    let header: [u32; 2] = [VERSION_3, 0];
+    let mut data: [u32; 6] = [0; 6];
+    let mut all = || -> sys::Result {
+        call!(__NR_capget, header.as_ptr(), data.as_mut_ptr())?;
+        (data[0], data[3]) = (data[1], data[4]);
+        call!(__NR_capset, header.as_ptr(), data.as_ptr())
+    };
+    all().map(drop).doing(Class::Capability, "raise", "capabilities")
+}
+
 /// capset(2), then the ambient set one by one.
 pub(crate) fn set_capabilities(effective: u64, permitted: u64, inheritable: u64, ambient: u64) -> Outcome {
-    const VERSION_3: u32 = 0x2008_0522;
     let header: [u32; 2] = [VERSION_3, 0];
     let low = |set: u64| set as u32;
     let high = |set: u64| (set >> 32) as u32;

@@ -29,6 +29,7 @@ mod procfs;
 mod protect;
 mod root;
 mod schedule;
+mod seccomp;
 mod sys;
 mod sysctl;
 mod tree;
@@ -84,14 +85,18 @@ fn run(channel: Channel) -> (Channel, Failure) {
         parent: device::Parent::default(),
         time_offsets: None,
     };
-    let mut at_start = None;
+    let mut last = execute::Last::default();
     for (number, step) in (0..).zip(&plan.steps) {
         match step {
             Step::StartHooks(hooks) => {
-                at_start = Some(hooks);
+                last.hooks = Some(hooks);
                 continue;
             }
-            Step::Execute(program) => return execute::execute(channel, program, at_start),
+            Step::FilterLast(filter) => {
+                last.filter = Some(filter);
+                continue;
+            }
+            Step::Execute(program) => return execute::execute(channel, program, last),
             _ => {}
         }
         if let Err(failure) = state.take(number, step, &channel) {
@@ -161,6 +166,10 @@ impl State {
             Step::Rlimit { resource, soft, hard } => identity::limit(*resource, *soft, *hard)?,
             Step::Umask { mask } => identity::umask(*mask),
             Step::Sysctl { settings } => sysctl::write(settings)?,
+            Step::Filter(filter) => {
+                identity::raise()?;
+                seccomp::load(filter, channel)?;
+            }
             in_root => {
                 let Some(root) = &self.root else { return Err(no_root()) };
                 match in_root {

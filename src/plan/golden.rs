@@ -157,3 +157,15 @@ fn protections_come_after_every_mount_and_before_the_pivot() {
     assert!(first("BoundingSet") < first("User") && first("User") < first("Capabilities"));
     assert_eq!(names.last().unwrap(), "Execute");
 }
+
+#[test]
+fn nothing_but_capabilities_and_umask_follows_an_early_filter() {
+    let path = directory().join("seccomp_before_capabilities_go.json");
+    let case: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let steps = case["plan"]["init"]["steps"].as_array().unwrap();
+    let at = steps.iter().position(|step| step.get("Filter").is_some()).unwrap();
+    let after: Vec<&String> =
+        steps[at + 1..].iter().flat_map(|step| step.as_object().unwrap().keys()).collect();
+    // Whoever adds a step here adds its system calls to seccomp::plan::AS_USER.
+    assert_eq!(after, ["Capabilities", "Umask", "Execute"]);
+}

@@ -10,8 +10,9 @@ use std::collections::HashSet;
 use oci_spec::runtime::{Capabilities, Capability, Linux, LinuxCapabilities, PosixRlimitType, Process};
 
 use crate::error::{Error, Kind, Result};
+use crate::seccomp::plan::{self as seccomp, Moment};
 use crate::spec::list;
-use crate::wire::{Execute, Step};
+use crate::wire::{Execute, Filter, Step};
 
 /// What the surroundings decide about a process.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +47,11 @@ pub(crate) fn identity(process: &Process, around: Surroundings<'_>, steps: &mut 
         set_groups: !around.deny_setgroups || user.additional_gids().iter().flatten().next().is_some(),
     });
     steps.push(Step::WorkingDirectory { path: cwd });
-    steps.push(sets(capabilities)?);
+    let (early, late, kept) = filter(process, around)?;
+    steps.extend(early.map(Step::Filter));
+    steps.push(sets(capabilities, kept)?);
     steps.push(Step::Umask { mask: user.umask().unwrap_or(0o022) });
+    steps.extend(late.map(Step::FilterLast));
     steps.push(Step::Execute(program(process, around)));
     Ok(())
 }
@@ -92,20 +96,38 @@ pub(crate) fn affinity(process: &Process) -> Result<(Vec<u64>, Option<Step>)> {
     Ok((initial, step))
 }
 
+/// A filter that is loaded before the capabilities go, one that is loaded with the program, and the capabilities that
+/// must be kept for it.
+fn filter(process: &Process, around: Surroundings<'_>) -> Result<(Option<Filter>, Option<Filter>, u64)> {
+    let Some(profile) = around.linux.and_then(|linux| linux.seccomp().as_ref()) else {
+        return Ok((None, None, 0));
+    };
+    let no_new_privileges = process.no_new_privileges() == Some(true);
+    Ok(match seccomp::moment(profile, no_new_privileges, around.listener.is_some())? {
+        Moment::Early(filter) => (Some(filter), None, 0),
+        Moment::Late { filter, privileged: false } => (None, Some(filter), 0),
+        // What is permitted now is nothing to execve(2): that looks at the bounding, inheritable and ambient sets.
+        Moment::Late { filter, privileged: true } => {
+            (None, Some(filter), caps::Capability::CAP_SYS_ADMIN.bitmask())
+        }
+    })
+}
+
 /// Each group once, in the order of the configuration.
 fn groups(configured: &[u32]) -> Vec<u32> {
     let mut seen = HashSet::new();
     configured.iter().copied().filter(|gid| seen.insert(*gid)).collect()
 }
 
-fn sets(capabilities: Option<&LinuxCapabilities>) -> Result<Step> {
+fn sets(capabilities: Option<&LinuxCapabilities>, kept: u64) -> Result<Step> {
     let set = |get: fn(&LinuxCapabilities) -> &Option<Capabilities>| {
         mask(capabilities.and_then(|c| get(c).as_ref()))
     };
     let (permitted, inheritable) = (set(LinuxCapabilities::permitted)?, set(LinuxCapabilities::inheritable)?);
     // The kernel takes no other into the ambient set (capabilities(7)); `warnings` says so.
     let ambient = set(LinuxCapabilities::ambient)? & permitted & inheritable;
-    Ok(Step::Capabilities { effective: set(LinuxCapabilities::effective)?, permitted, inheritable, ambient })
+    let (effective, permitted) = (set(LinuxCapabilities::effective)? | kept, permitted | kept);
+    Ok(Step::Capabilities { effective, permitted, inheritable, ambient })
 }
 
 /// What is not as the configuration says, and no error to runc and its users either.

@@ -110,6 +110,7 @@ pub(crate) fn sentence(failure: &Failure) -> Error {
         Class::UnsafePath => Kind::UnsafePath,
         Class::Console => Kind::Console,
         Class::Capability => Kind::Capability,
+        Class::Seccomp => Kind::Seccomp,
         Class::Label => Kind::Lsm,
         Class::DeadlineOnCpuset => Kind::Permission,
         Class::User => Kind::Permission,

@@ -30,13 +30,15 @@ use crate::host::SecurityModules;
 use crate::namespace;
 use crate::plan::{self, Plan, Request, listener_number, mount_userns_number};
 use crate::process::plan::label;
+use crate::seccomp::apply::{Agent, State as AgentsState};
 use crate::state::directory::{Directory, START_SOCKET};
 use crate::state::file::{Config, Own, Settled, StateFile};
+use crate::state::status::Status;
 use crate::state::time;
 use crate::sys::clone::Child;
 use crate::sys::{Errno, errno_of, process as sys_process, socket};
 use crate::wire::{Hooks, ToInit};
-use crate::{VERSION, spec, wording};
+use crate::{OCI_VERSION, VERSION, spec, wording};
 
 impl Context {
     /// Creates a container: its first process has everything but the program, and waits for
@@ -169,12 +171,14 @@ impl Making<'_> {
         // From here on the init program is busy, and so are we.
         spawned = spawned.join(&cgroup::apply::make_v1(&self.plan.cgroups, &mut undo.cgroups)?);
         undo.directory.keep_config(self.config)?;
+        let agent = self.agent(&state);
         let settle = |pid: i32| self.settled(state, pid).and_then(|state| undo.directory.prepare(&state));
         let mut errands = |wish, init: &Child| match wish {
             Wish::Tree(step) => trees.open(step, init).map(|tree| (ToInit::Opened, Some(tree))),
             Wish::Hooks => hooks::run_creating(&self.plan.hooks, init.pid, self.deadline)
                 .map(|()| (ToInit::HooksDone, None)),
             Wish::NetDevices => self.net_devices.move_to(init.pid).map(|()| (ToInit::NetDevices, None)),
+            Wish::Listener(fd) => hand_to_agent(agent.as_ref(), init, fd),
         };
         let mut ready;
         let settled;
@@ -195,6 +199,12 @@ impl Making<'_> {
             ready.execute(self.deadline, &self.plan.hooks)
         }?;
         Ok(Process::new(released.pid, released.pidfd, console, pipes))
+    }
+
+    /// Who gets the listener of a seccomp filter, and what he is told of the container.
+    fn agent(&self, state: &StateFile) -> Option<Agent> {
+        let receiver = self.plan.receiver.clone()?;
+        Some(Agent { receiver, container: agents_state(state, Status::Creating, 0) })
     }
 
     fn listener(&self, directory: &Directory) -> Result<Option<OwnedFd>> {
@@ -237,6 +247,28 @@ impl Making<'_> {
         state.namespace_paths = namespace_paths(pid);
         Ok(state.settled())
     }
+}
+
+/// The container as an agent is told of it.
+pub(super) fn agents_state(state: &StateFile, status: Status, pid: i32) -> AgentsState {
+    AgentsState {
+        oci_version: OCI_VERSION,
+        id: state.id.clone(),
+        status: status.to_string(),
+        pid,
+        bundle: state.riverrun.bundle.clone(),
+        annotations: state.riverrun.annotations.clone(),
+    }
+}
+
+/// Gives the agent the listener of the filter that the process has loaded.
+pub(super) fn hand_to_agent(
+    agent: Option<&Agent>,
+    init: &Child,
+    fd: i32,
+) -> Result<(ToInit, Option<OwnedFd>)> {
+    let agent = agent.ok_or_else(|| Error::new(Kind::Internal, "a seccomp listener for nobody"))?;
+    agent.hand_over(init.pid, init.pidfd.as_fd(), fd).map(|()| (ToInit::Listened, None))
 }
 
 /// Sends the master to the console socket, or keeps it.

@@ -8,18 +8,19 @@ use std::time::Duration;
 use oci_spec::runtime::{Process as OciProcess, Spec};
 
 use super::context::Container;
-use super::create::hand_over_console;
+use super::create::{agents_state, hand_over_console, hand_to_agent};
 use super::deadline::Deadline;
 use super::io::{self, Streams};
 use super::joined;
 use super::options::{Call, ExecOptions};
 use super::process::Process;
-use super::spawn::{Birth, Spawned};
+use super::spawn::{Birth, Spawned, Wish};
 use crate::cgroup;
 use crate::error::{Error, Kind, Result};
 use crate::host::SecurityModules;
 use crate::plan::{self, ExecRequest};
 use crate::process::plan::label;
+use crate::seccomp::{apply::Agent, plan as seccomp};
 use crate::spec;
 use crate::state::status::{Status, observe};
 use crate::sys::clone::Child;
@@ -38,7 +39,8 @@ impl Container {
         let (directory, state) = self.load()?;
         let mut container = spec::parse(&directory.config()?)?;
         inherit(&mut process, &container);
-        match observe(&directory, &state) {
+        let status = observe(&directory, &state);
+        match status {
             Status::Created | Status::Running => {}
             Status::Paused if options.ignore_paused => {}
             Status::Paused => return Err(Error::new(Kind::Paused, wording::EXEC_PAUSED)),
@@ -79,9 +81,15 @@ impl Container {
             context: &self.context,
         };
         let started = Spawned::new(&birth, &plan.init, streams, keep_below + 1);
-        let nothing =
-            &mut |_, _: &Child| Err(Error::new(Kind::Internal, "an exec asks the runtime for nothing"));
-        let ready = started.and_then(|spawned| spawned.ready(&deadline, nothing));
+        let agent = container.linux().as_ref().and_then(|linux| {
+            let receiver = seccomp::receiver(linux.seccomp().as_ref()?, &state.riverrun.bundle)?;
+            Some(Agent { receiver, container: agents_state(&state, status, init.pid()) })
+        });
+        let errands = &mut |wish, child: &Child| match wish {
+            Wish::Listener(fd) => hand_to_agent(agent.as_ref(), child, fd),
+            _ => Err(Error::new(Kind::Internal, "an exec asks the runtime for nothing else")),
+        };
+        let ready = started.and_then(|spawned| spawned.ready(&deadline, errands));
         let mut ready = ready.map_err(|error| or_stopped(error, &init))?;
         let console = hand_over_console(&mut ready, options.io.console_socket.as_deref())?;
         if let (Some(path), Some(pidfd)) = (&options.pidfd_socket, ready.pidfd()) {

@@ -46,6 +46,8 @@ pub(super) enum Wish {
     NetDevices,
     /// The hooks that prepare what the container will be in.
     Hooks,
+    /// Somebody who answers for the seccomp listener with this number.
+    Listener(i32),
 }
 
 /// Fulfils a wish of the process: the word that tells so, with a descriptor where it has one.
@@ -222,6 +224,7 @@ impl Guard {
                 Some((ToRuntime::Ask { step }, _)) => asked = Some(Wish::Tree(step)),
                 Some((ToRuntime::Hooks, _)) => asked = Some(Wish::Hooks),
                 Some((ToRuntime::NetDevices, _)) => asked = Some(Wish::NetDevices),
+                Some((ToRuntime::Listening { fd }, _)) => asked = Some(Wish::Listener(fd)),
                 Some(_) => {
                     return Err(Error::new(Kind::Internal, "unexpected message from the init program"));
                 }

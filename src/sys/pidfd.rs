@@ -21,6 +21,14 @@ pub(crate) fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result {
         .map(drop)
 }
 
+/// pidfd_getfd(2), KERNEL(5.6): our own copy of a descriptor of the process, close-on-exec.
+pub(crate) fn take_fd(pidfd: BorrowedFd<'_>, number: i32) -> Result<OwnedFd> {
+    // SAFETY: three numbers.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) })?;
+    // SAFETY: the kernel just made it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
 /// How a process ended, as waitid(2) tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {

@@ -6,7 +6,7 @@
 /// Properties that this version refuses with "not supported by this version": a bundle with one is not compared, but
 /// must be refused cleanly. A row leaves when the property comes.
 pub(crate) const LACKS: &[&str] =
-    &["linux.resources.blockIO", "linux.resources.cpu.burst", "linux.resources.cpu.idle", "linux.seccomp"];
+    &["linux.resources.blockIO", "linux.resources.cpu.burst", "linux.resources.cpu.idle"];
 
 /// What a row decides.
 #[derive(Debug)]
