@@ -66,6 +66,9 @@ fn lay(rootfs: &Path, kind: &str, target: &Path) {
     }
 }
 
+/// Has something made at a place; the path is that of the things beside the bundle.
+type Making = fn(&mut Value, &str, &Path);
+
 #[test]
 fn no_link_leads_anything_that_is_made_out_of_the_root() {
     if skipped("no_link_leads_anything_that_is_made_out_of_the_root") {
@@ -76,7 +79,7 @@ fn no_link_leads_anything_that_is_made_out_of_the_root() {
     fs::write(world.directory.join("one"), "x").unwrap();
     let rootfs = world.bundle.join("rootfs");
     let before = picture(&outside);
-    let things: [(&str, fn(&mut Value, &str, &Path)); 9] = [
+    let things: [(&str, Making); 9] = [
         ("bind of a directory", |config, place, beside| {
             push(
                 config,

@@ -9,8 +9,10 @@ fn parse(words: &[&str]) -> Options {
     Options::parse(words.iter().copied())
 }
 
-/// word, what it sets and must clear of the mount, the same of the tree.
-const ATTRIBUTES: &[(&str, (u64, u64), (u64, u64))] = &[
+/// A word, what it sets and must clear of the mount, the same of the tree.
+type Row = (&'static str, (u64, u64), (u64, u64));
+
+const ATTRIBUTES: &[Row] = &[
     ("ro", (RDONLY, 0), (0, 0)),
     ("rw", (0, RDONLY), (0, 0)),
     ("nosuid", (NOSUID, 0), (0, 0)),
