@@ -21,6 +21,9 @@ pub(crate) struct Host {
     pub(crate) cgroups: Cgroups,
     /// Whether directories can be made where the host process is. Always so for root, unless proven otherwise.
     pub(crate) cgroups_writable: bool,
+    /// Where resctrl is mounted, if it is.
+    #[serde(default)]
+    pub(crate) resctrl: PathBuf,
 }
 
 /// How the host's cgroups are laid out.
@@ -74,6 +77,7 @@ impl SecurityModules {
 const CGROUP_SUPER_MAGIC: i64 = 0x27_e0eb;
 const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
 const ROOT: &str = "/sys/fs/cgroup";
+const RESCTRL: &str = "/sys/fs/resctrl";
 
 impl Host {
     /// Looks.
@@ -81,7 +85,19 @@ impl Host {
         let (euid, in_user_namespace) = Self::probe_user();
         let cgroups = probe_cgroups();
         let cgroups_writable = (euid == 0 && !in_user_namespace) || writable(&cgroups);
-        Self { euid, egid: nix::unistd::getegid().as_raw(), in_user_namespace, cgroups, cgroups_writable }
+        Self {
+            euid,
+            egid: nix::unistd::getegid().as_raw(),
+            in_user_namespace,
+            cgroups,
+            cgroups_writable,
+            resctrl: PathBuf::from(RESCTRL),
+        }
+    }
+
+    /// The mount point of resctrl, if it is mounted: looked at only for a container that wants it.
+    pub(crate) fn mounted_resctrl(&self) -> Option<&Path> {
+        self.resctrl.join("schemata").exists().then_some(&self.resctrl)
     }
 
     /// The effective uid, and whether the user namespace is not the initial one.

@@ -23,6 +23,7 @@ mod error;
 pub mod ffi;
 mod hook;
 mod host;
+mod intel_rdt;
 mod mount;
 mod namespace;
 mod net_device;

@@ -13,6 +13,7 @@ use crate::cgroup::plan::CgroupPlan;
 use crate::error::{Error, Kind, Result};
 use crate::hook::plan::Owner;
 use crate::host::Host;
+use crate::intel_rdt::plan::IntelRdtPlan;
 use crate::mount::plan::{Around, MountUserns};
 use crate::namespace::plan::{IdMaps, Joined, NamespacePlan, host_id};
 use crate::process::plan::{self as process, Surroundings, label};
@@ -43,6 +44,8 @@ pub(crate) struct Request {
     pub(crate) selinux: bool,
     /// The network devices of the configuration, in the order of `net_device::plan::names`.
     pub(crate) net_devices: Vec<net_device::plan::Found>,
+    /// Where resctrl is mounted, for a configuration that wants it.
+    pub(crate) resctrl: Option<PathBuf>,
 }
 
 /// A create, decided.
@@ -72,6 +75,8 @@ pub(crate) struct Plan {
     /// Who gets the listener of a seccomp filter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) receiver: Option<Receiver>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) intel_rdt: Option<IntelRdtPlan>,
     pub(crate) init: InitPlan,
 }
 
@@ -182,6 +187,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
         mount_userns,
         hooks: hook::plan::of_runtime(spec, owner),
         receiver: linux.seccomp().as_ref().and_then(|seccomp| seccomp::receiver(seccomp, &request.bundle)),
+        intel_rdt: IntelRdtPlan::new(&request.id, linux, request.resctrl.as_deref())?,
         init: InitPlan { build_id: BUILD_ID.to_owned(), steps },
     })
 }

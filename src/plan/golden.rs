@@ -80,6 +80,7 @@ fn planned(case: &Value, hosts: &BTreeMap<String, Host>) -> Value {
             joined: serde_json::from_value(case["request"]["joined"].clone()).unwrap_or_default(),
             selinux: flag("selinux"),
             net_devices: found(case),
+            resctrl: case["request"]["resctrl"].as_str().map(PathBuf::from),
         };
         let mut plan = create(&spec, &hosts[&text(case, "host")], &request)?;
         plan.init.build_id.clear();

@@ -76,6 +76,14 @@ impl Context {
         Ok(Self(Arc::new(inner)))
     }
 
+    /// On a host that a test made up.
+    #[cfg(test)]
+    pub(super) fn on(host: Host, root: PathBuf) -> Self {
+        let options = ContextOptions { root: Some(root.clone()), ..ContextOptions::default() };
+        let (init, children) = (OnceLock::new(), Mutex::new(Vec::new()));
+        Self(Arc::new(Inner { root, options, host: OnceLock::from(host), init, children }))
+    }
+
     /// The state root, absolute.
     #[must_use]
     pub fn root(&self) -> &Path {

@@ -27,6 +27,7 @@ use crate::cgroup;
 use crate::error::{Error, Kind, Result};
 use crate::hook;
 use crate::host::SecurityModules;
+use crate::intel_rdt;
 use crate::namespace;
 use crate::plan::{self, Plan, Request, listener_number, mount_userns_number};
 use crate::process::plan::label;
@@ -93,6 +94,11 @@ impl Context {
             joined: given.facts.clone(),
             selinux: names_mount_label(&spec) && SecurityModules::probe().selinux,
             net_devices: net_devices.facts(),
+            resctrl: spec
+                .linux()
+                .as_ref()
+                .and_then(intel_rdt::plan::wanted)
+                .and_then(|_| self.host().mounted_resctrl().map(Path::to_owned)),
         };
         let plan = plan::create(&spec, self.host(), &request)?;
         self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
@@ -101,6 +107,7 @@ impl Context {
             context: self,
             directory,
             cgroups: cgroup::apply::Made::default(),
+            intel_rdt: Vec::new(),
             pid_file: None,
             hooks: &plan.hooks,
             with_hooks: hook::plan::any(&spec),
@@ -139,6 +146,11 @@ struct Making<'a> {
 impl Making<'_> {
     fn run(&self, state: StateFile, mut streams: Streams, undo: &mut Undo<'_>) -> Result<Process> {
         undo.directory.save(&state.settled())?;
+        if let Some(intel_rdt) = &self.plan.intel_rdt {
+            undo.intel_rdt.clone_from(&state.riverrun.intel_rdt_own);
+            intel_rdt::apply::make(intel_rdt)?;
+        }
+        let groups: Vec<PathBuf> = state.intel_rdt().map(Path::to_owned).collect();
         let entrances = cgroup::apply::make_unified(&self.plan.cgroups, &mut undo.cgroups)?;
         let keep_below = self.request.keep_below;
         let listener = self.listener(&undo.directory)?;
@@ -190,6 +202,7 @@ impl Making<'_> {
             settled = settle(spawned.pid());
             ready = spawned.ready(self.deadline, &mut errands)?;
         }
+        intel_rdt::apply::enter(groups.iter().map(PathBuf::as_path), ready.pid())?;
         let console = self.hand_over(&mut ready, undo)?;
         settled?;
         undo.directory.commit()?;
@@ -287,6 +300,7 @@ struct Undo<'a> {
     context: &'a Context,
     directory: Directory,
     cgroups: cgroup::apply::Made,
+    intel_rdt: Vec<PathBuf>,
     pid_file: Option<PathBuf>,
     /// Those of the host.
     hooks: &'a [Hooks],
@@ -308,7 +322,8 @@ impl Drop for Undo<'_> {
             let _ = end_members(self.cgroups.own(), Call::default());
         }
         // The directory goes last: as long as it is there, `delete --force` finds what could not be removed.
-        match self.cgroups.unmake().and_then(|()| self.directory.remove()) {
+        let removed = self.cgroups.unmake().and_then(|()| intel_rdt::apply::remove(&self.intel_rdt));
+        match removed.and_then(|()| self.directory.remove()) {
             // What a hook did for the container another takes back (runtime.md#lifecycle: on to step 12).
             Ok(()) => {
                 hooks::run_poststop(self.context, self.hooks, &Deadline::new(Call::default()));
@@ -383,6 +398,12 @@ fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> St
         },
         rootless: context.is_rootless(),
         cgroup_paths: plan.cgroups.paths().into_iter().collect(),
+        intel_rdt_path: plan.intel_rdt.as_ref().map(|rdt| rdt.group.clone()).unwrap_or_default(),
+        intel_rdt_mon_path: plan
+            .intel_rdt
+            .as_ref()
+            .and_then(|rdt| rdt.monitoring.clone())
+            .unwrap_or_default(),
         riverrun: Own {
             version: VERSION.to_owned(),
             bundle: request.bundle.clone(),
@@ -392,6 +413,7 @@ fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> St
             deny_setgroups: plan.deny_setgroups,
             created_ns,
             hooks: hook::plan::any(spec),
+            intel_rdt_own: plan.intel_rdt.as_ref().map(intel_rdt::apply::missing).unwrap_or_default(),
         },
         ..StateFile::default()
     }

@@ -12,6 +12,7 @@ use super::options::{Call, Level};
 use super::process::Process;
 use crate::cgroup;
 use crate::error::{Error, Kind, Result};
+use crate::intel_rdt;
 use crate::state::directory::{self, Directory};
 use crate::state::file::StateFile;
 use crate::state::status::{Status, observe};
@@ -74,6 +75,7 @@ impl Context {
         }
         let hooks = hooks::saved(&directory, &state);
         cgroup::apply::remove(&state.cgroups())?;
+        intel_rdt::apply::remove(&state.riverrun.intel_rdt_own)?;
         directory.remove()?;
         self.disown(id);
         self.after(hooks, &Deadline::new(call));

@@ -18,6 +18,7 @@ use super::spawn::{Birth, Spawned, Wish};
 use crate::cgroup;
 use crate::error::{Error, Kind, Result};
 use crate::host::SecurityModules;
+use crate::intel_rdt;
 use crate::plan::{self, ExecRequest};
 use crate::process::plan::label;
 use crate::seccomp::{apply::Agent, plan as seccomp};
@@ -91,6 +92,7 @@ impl Container {
         };
         let ready = started.and_then(|spawned| spawned.ready(&deadline, errands));
         let mut ready = ready.map_err(|error| or_stopped(error, &init))?;
+        intel_rdt::apply::enter(state.intel_rdt(), ready.pid())?;
         let console = hand_over_console(&mut ready, options.io.console_socket.as_deref())?;
         if let (Some(path), Some(pidfd)) = (&options.pidfd_socket, ready.pidfd()) {
             io::send_to_socket(path, pidfd, "setns", "pidfd")?;

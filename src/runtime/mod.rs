@@ -24,6 +24,8 @@ mod spawn;
 mod start;
 mod state;
 mod trees;
+#[cfg(test)]
+mod with_resctrl;
 
 pub use self::context::{Container, Context};
 pub use self::features::features;

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Mount, Process, Spec};
+use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxIntelRdt, LinuxNamespaceType, Mount, Process, Spec};
 
 use super::{hooks, net_device, schedule, seccomp};
 use crate::error::{Error, Kind, Result};
@@ -33,6 +33,7 @@ pub(crate) fn validate(spec: &Spec) -> Result<()> {
     }
     devices(linux)?;
     linux.memory_policy().as_ref().map_or(Ok(()), schedule::memory_policy)?;
+    linux.intel_rdt().as_ref().map_or(Ok(()), intel_rdt)?;
     linux.personality().as_ref().map_or(Ok(()), schedule::personality)?;
     net_device::validate(linux)?;
     linux.seccomp().as_ref().map_or(Ok(()), seccomp::rules)?;
@@ -252,6 +253,20 @@ fn devices(linux: &Linux) -> Result<()> {
     Ok(())
 }
 
+/// config-linux.md#intelrdt: the name of a directory, and lines.
+fn intel_rdt(rdt: &LinuxIntelRdt) -> Result<()> {
+    let name = rdt.clos_id().as_deref().unwrap_or_default();
+    if [".", ".."].contains(&name) || (name != "/" && name.contains(['/', '\n', '\0'])) {
+        return Err(invalid(format!("invalid intelRdt.ClosID {name:?}")));
+    }
+    for line in rdt.schemata().iter().flatten() {
+        if line.contains(['\n', '\0']) {
+            return Err(invalid(format!("linux.intelRdt.schemata: not one line: {line:?}")));
+        }
+    }
+    Ok(())
+}
+
 /// config.md#annotations.
 fn annotations(spec: &Spec) -> Result<()> {
     if spec.annotations().iter().flatten().any(|(key, _)| key.is_empty()) {
@@ -275,7 +290,6 @@ fn unsupported(property: &str) -> Result<()> {
 fn not_yet(linux: &Linux) -> Result<()> {
     let resources = linux.resources().as_ref();
     let waiting = [
-        ("linux.intelRdt", linux.intel_rdt().is_some()),
         ("linux.resources.blockIO", resources.is_some_and(|r| r.block_io().is_some())),
         ("linux.resources.hugepageLimits", resources.is_some_and(|r| r.hugepage_limits().is_some())),
         ("linux.resources.network", resources.is_some_and(|r| r.network().is_some())),

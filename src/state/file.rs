@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,11 @@ pub(crate) struct StateFile {
     /// `NEWPID` and the like to /proc/PID/ns/pid.
     pub(crate) namespace_paths: BTreeMap<String, PathBuf>,
     pub(crate) external_descriptors: Vec<String>,
-    pub(crate) intel_rdt_path: String,
+    /// The groups in resctrl, which an exec enters.
+    #[serde(default)]
+    pub(crate) intel_rdt_path: PathBuf,
+    #[serde(default)]
+    pub(crate) intel_rdt_mon_path: PathBuf,
     pub(crate) riverrun: Own,
 }
 
@@ -51,6 +55,9 @@ pub(crate) struct Own {
     /// The configuration has hooks: `start` and `delete` look into it.
     #[serde(default)]
     pub(crate) hooks: bool,
+    /// The directories in resctrl that end with the container.
+    #[serde(default)]
+    pub(crate) intel_rdt_own: Vec<PathBuf>,
 }
 
 /// The bytes of a `state.json`.
@@ -67,6 +74,12 @@ impl StateFile {
     /// The cgroup directories, each with the controller that it is for.
     pub(crate) fn cgroups(&self) -> Vec<(String, PathBuf)> {
         self.cgroup_paths.iter().map(|(name, path)| (name.clone(), path.clone())).collect()
+    }
+
+    /// The groups in resctrl.
+    pub(crate) fn intel_rdt(&self) -> impl Iterator<Item = &Path> {
+        let paths = [self.intel_rdt_path.as_path(), &self.intel_rdt_mon_path];
+        paths.into_iter().filter(|path| !path.as_os_str().is_empty())
     }
 
     /// Whether the container has a pid namespace of its own: then the end of its first process is the end of all.

@@ -1,0 +1,154 @@
+//! A container on a host whose resctrl is a directory of the test: create, exec, delete, a failed create, a create that
+//! was killed. Needs root.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::options::{Call, ContextOptions, CreateOptions, ExecOptions, Io, Stdio};
+use crate::state::directory::Directory;
+
+struct World {
+    directory: PathBuf,
+    context: Context,
+}
+
+impl World {
+    /// `None`, and why, where containers cannot be made.
+    fn new(name: &str) -> Option<Self> {
+        if !nix::unistd::geteuid().is_root() || !Path::new("/bin/busybox").exists() {
+            eprintln!("skipped {name}: needs root and /bin/busybox");
+            return None;
+        }
+        let directory = std::env::temp_dir().join(format!("rr-rdt-{name}-{}", std::process::id()));
+        fs::create_dir_all(directory.join("rootfs/bin")).unwrap();
+        fs::copy("/bin/busybox", directory.join("rootfs/bin/busybox")).unwrap();
+        let root = Some(directory.join("state"));
+        let context = Context::new(ContextOptions { root, ..ContextOptions::default() }).unwrap();
+        let mut host = context.host().clone();
+        host.resctrl = directory.join("resctrl");
+        let context = Context::on(host, directory.join("state"));
+        let world = Self { directory, context };
+        world.group("");
+        Some(world)
+    }
+
+    fn resctrl(&self) -> PathBuf {
+        self.directory.join("resctrl")
+    }
+
+    /// With the files that the kernel puts into one.
+    fn group(&self, name: &str) {
+        let group = self.resctrl().join(name);
+        fs::create_dir_all(group.join("mon_groups")).unwrap();
+        fs::write(group.join("schemata"), "L3:0=f\n").unwrap();
+        fs::write(group.join("tasks"), "").unwrap();
+    }
+
+    fn options(&self, program: &[&str], rdt: Value) -> CreateOptions<'static> {
+        let mut config: Value = serde_json::from_str(&crate::default_config(None)).unwrap();
+        config["process"]["terminal"] = json!(false);
+        config["process"]["args"] = json!(program);
+        config["linux"]["intelRdt"] = rdt;
+        fs::write(self.directory.join("config.json"), config.to_string()).unwrap();
+        let io = Io { stdin: Stdio::Null, ..Io::default() };
+        CreateOptions { bundle: Some(self.directory.clone()), io, ..CreateOptions::default() }
+    }
+
+    fn tasks(&self, group: &str) -> String {
+        fs::read_to_string(self.resctrl().join(group).join("tasks")).unwrap()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.context.delete(&id(), true, Call::default());
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn id() -> String {
+    format!("rr-rdt-{}", thread::current().name().unwrap_or_default().rsplit(':').next().unwrap_or_default())
+}
+
+const SLEEP: [&str; 3] = ["/bin/busybox", "sleep", "1000"];
+
+#[test]
+fn a_named_group_has_the_first_process_and_the_next_and_stays() {
+    let Some(world) = World::new("named") else { return };
+    world.group("gold");
+    let options = world.options(&SLEEP, json!({"closID": "gold", "l3CacheSchema": "L3:0=f"}));
+    let container = world.context.run(&id(), options).unwrap();
+    assert_eq!(world.tasks("gold"), container.init_process().unwrap().pid().to_string());
+    fs::write(world.resctrl().join("gold/tasks"), "").unwrap();
+    let process = container.process_json().unwrap();
+    let second = container.exec(ExecOptions { process, ..ExecOptions::default() }).unwrap();
+    assert_eq!(world.tasks("gold"), second.pid().to_string());
+    container.delete(true, Call::default()).unwrap();
+    assert!(world.resctrl().join("gold").is_dir());
+    // Of another shape: an error, and nothing is left.
+    let options = world.options(&SLEEP, json!({"closID": "gold", "l3CacheSchema": "L3:0=3"}));
+    let error = world.context.run(&id(), options).unwrap_err().to_string();
+    assert!(error.contains("L3:0 is f there and not 3"), "{error}");
+    assert!(Directory::open(world.context.root(), &id()).is_err());
+}
+
+#[test]
+fn an_own_group_ends_with_the_container_and_with_a_failed_create() {
+    let Some(world) = World::new("own") else { return };
+    let own = world.resctrl().join(id());
+    let failing = world.options(&["/bin/none"], json!({}));
+    world.context.run(&id(), failing).unwrap_err();
+    assert!(!own.exists(), "left by a failed create");
+    // The kernel's part: a new group has its files at once.
+    let (done, tasks) = (AtomicBool::new(false), own.join("tasks"));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) && fs::write(&tasks, "").is_err() {
+                thread::yield_now();
+            }
+        });
+        let options = world.options(&SLEEP, json!({}));
+        let container = world.context.run(&id(), options).unwrap();
+        done.store(true, Ordering::Relaxed);
+        let (_, state) = container.load().unwrap();
+        assert_eq!(state.intel_rdt().collect::<Vec<_>>(), [own.as_path()]);
+        assert_eq!(fs::read_to_string(&tasks).unwrap(), state.init_process_pid.to_string());
+    });
+    // …and takes them along.
+    fs::remove_file(&tasks).unwrap();
+    world.context.delete(&id(), true, Call::default()).unwrap();
+    assert!(!own.exists());
+}
+
+#[test]
+fn what_a_killed_create_made_is_found_in_its_state() {
+    let Some(world) = World::new("killed") else { return };
+    let own = world.resctrl().join(id());
+    // As a create leaves it that was killed after its first two steps.
+    let directory = Directory::create(world.context.root(), &id()).unwrap();
+    let mut state = crate::state::file::StateFile { id: id(), ..Default::default() };
+    state.riverrun.intel_rdt_own = vec![own.clone(), own.join("mon_groups").join(id())];
+    directory.save(&state.settled()).unwrap();
+    drop(directory);
+    fs::create_dir_all(&state.riverrun.intel_rdt_own[1]).unwrap();
+    fs::remove_dir(own.join("mon_groups").join(id())).unwrap();
+    fs::remove_dir(own.join("mon_groups")).unwrap();
+    world.context.delete(&id(), true, Call::default()).unwrap();
+    assert!(!own.exists());
+}
+
+#[test]
+fn a_host_without_resctrl_refuses_before_anything_is_made() {
+    let Some(world) = World::new("absent") else { return };
+    fs::remove_dir_all(world.resctrl()).unwrap();
+    let options = world.options(&SLEEP, json!({"enableMonitoring": true}));
+    let error = world.context.run(&id(), options).unwrap_err();
+    assert!(error.to_string().starts_with("linux.intelRdt: resctrl is not mounted"), "{error}");
+    assert!(Directory::open(world.context.root(), &id()).is_err());
+}
