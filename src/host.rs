@@ -97,7 +97,7 @@ impl Host {
 
     /// The mount point of resctrl, if it is mounted: looked at only for a container that wants it.
     pub(crate) fn mounted_resctrl(&self) -> Option<&Path> {
-        self.resctrl.join("schemata").exists().then_some(&self.resctrl)
+        self.resctrl.join("tasks").exists().then_some(&self.resctrl)
     }
 
     /// The effective uid, and whether the user namespace is not the initial one.
