@@ -28,10 +28,10 @@ STATIC ?= $(OUT)/libriverrun.a
 SHARED ?= $(OUT)/c/libriverrun.so.$(VERSION)
 
 .SILENT:
-.PHONY: help build shared native-libs demo test bench lint header man install stage clean
+.PHONY: help build shared native-libs demo test test-guest bench lint header man install stage clean
 
 help: ## this list
-	sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 build: ## the library, static and shared, and the command line
 	echo "==> build: cargo build --release"
@@ -85,6 +85,10 @@ test: ## every test, packages and peers included; closes with the sum
 		echo "==> peers: no tests/peers/get-peer, the installed ones serve"; \
 	fi
 	tests/setup/run-tests
+
+test-guest: ## tests in a guest with AppArmor, which is built once (root, some minutes, 1 GiB in the cache)
+	tests/vm/vm build
+	tests/vm/run-guest-tests
 
 bench: ## the comparison with runc and crun (root)
 	tests/setup/packages test
