@@ -32,6 +32,8 @@ fn bars(contestants: &[Contestant], times: &Times, sizes: &[Sizes], loops: &Loop
         let own = table::median(contestants, times, Role::Riverrun, op)?;
         Some(own / table::median(contestants, times, role, op)?)
     };
+    let filtered = table::median(contestants, times, Role::Riverrun, Op::RunFiltered);
+    let unfiltered = table::median(contestants, times, Role::Riverrun, Op::Run);
     let in_process = |own: &Samples, floor: &Samples| Some(own.median()? / floor.median()?);
     let own = contestants.iter().position(|one| one.role == Role::Riverrun).map(|who| &sizes[who]);
     let kib = |number: Option<u64>| number.and_then(|number| u32::try_from(number).ok()).map(f64::from);
@@ -40,6 +42,11 @@ fn bars(contestants: &[Contestant], times: &Times, sizes: &[Sizes], loops: &Loop
         bar("run / newest crun's", 0.5, against(Role::NewCrun, Op::Run)),
         bar("run / newest runc's", 0.3, against(Role::NewRunc, Op::Run)),
         bar("run / the floor program", 2.0, against(Role::Floor, Op::Run)),
+        bar(
+            "run with a seccomp profile / without",
+            1.1,
+            filtered.zip(unfiltered).map(|(with, without)| with / without),
+        ),
         bar("exec / newest crun's", 0.7, against(Role::NewCrun, Op::Exec)),
         bar(
             "in process: create, start, wait, delete / floor's loop",

@@ -41,8 +41,9 @@ impl Stage {
         stage.build("floor")?;
         stage.build("parts")?;
         stage.furnish().map_err(|error| format!("furnish the rootfs: {error}"))?;
-        stage.write_bundle("true", &["/bin/true"])?;
-        stage.write_bundle("sleep", &["/bin/sleep", "1000"])?;
+        stage.write_bundle("true", &["/bin/true"], &Value::Null)?;
+        stage.write_bundle("filtered", &["/bin/true"], &profile()?)?;
+        stage.write_bundle("sleep", &["/bin/sleep", "1000"], &Value::Null)?;
         Ok(stage)
     }
 
@@ -54,6 +55,11 @@ impl Stage {
     /// The bundle of a container that ends at once.
     pub(crate) fn short(&self) -> PathBuf {
         self.dir.join("true")
+    }
+
+    /// The same under a seccomp profile.
+    pub(crate) fn filtered(&self) -> PathBuf {
+        self.dir.join("filtered")
     }
 
     /// The bundle of a container that stays.
@@ -100,13 +106,16 @@ impl Stage {
         APPLETS.iter().try_for_each(|applet| symlink("busybox", bin.join(applet)))
     }
 
-    fn write_bundle(&self, name: &str, args: &[&str]) -> Result<(), String> {
+    fn write_bundle(&self, name: &str, args: &[&str], seccomp: &Value) -> Result<(), String> {
         let mut config: Value = serde_json::from_str(&riverrun::default_config(None))
             .map_err(|error| format!("read config: {error}"))?;
         config["ociVersion"] = json!("1.0.2"); // older runtimes refuse a newer one
         config["process"]["terminal"] = json!(false);
         config["process"]["args"] = json!(args);
         config["root"]["path"] = json!(self.rootfs());
+        if !seccomp.is_null() {
+            config["linux"]["seccomp"] = seccomp.clone();
+        }
         let dir = self.dir.join(name);
         fs::create_dir(&dir)
             .and_then(|()| fs::write(dir.join("config.json"), config.to_string()))
@@ -122,6 +131,12 @@ impl Drop for Stage {
             }
         }
     }
+}
+
+/// An allow-list as engines have them; that of the tests.
+fn profile() -> Result<Value, String> {
+    let text = include_str!("../../tests/seccomp/profile.json");
+    serde_json::from_str(text).map_err(|error| format!("read profile: {error}"))
 }
 
 /// The first program of this name in `PATH`.

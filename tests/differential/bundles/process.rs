@@ -72,7 +72,16 @@ fn rights() -> Vec<Case> {
             .set("/linux/seccomp", filter())
             .set("/process/noNewPrivileges", false),
         case("seccomp_of_user").set("/linux/seccomp", filter()).user(1000, 1000),
+        case("seccomp_list").set("/linux/seccomp", allow_list()),
+        case("seccomp_list_and_new_privileges")
+            .set("/linux/seccomp", allow_list())
+            .set("/process/noNewPrivileges", false),
     ]
+}
+
+/// What engines use, and what the probe may do under it.
+fn allow_list() -> serde_json::Value {
+    serde_json::from_str(include_str!("../../seccomp/profile.json")).unwrap_or_default()
 }
 
 fn filter() -> serde_json::Value {
