@@ -98,7 +98,7 @@ pub(crate) fn moment(seccomp: &LinuxSeccomp, no_new_privileges: bool, waits: boo
     let passes = |name: &&str| {
         matches!(profile.decides(name).map(|action| action & ACTION), Some(ALLOW | LOG | NOTIFY))
     };
-    if !no_new_privileges && AS_USER.iter().all(|name| passes(name)) {
+    if !no_new_privileges && AS_USER.iter().all(passes) {
         return Ok(Moment::Early(filter));
     }
     let needed = if listener { &HANDSHAKE[..] } else { &LAST[..] };
