@@ -5,6 +5,8 @@
 mod failure;
 #[path = "hooks/moments.rs"]
 mod moments;
+#[path = "hooks/peers.rs"]
+mod peers;
 #[path = "hooks/scene.rs"]
 mod scene;
 mod support;
