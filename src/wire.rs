@@ -160,10 +160,8 @@ pub(crate) enum Step {
     Umask { mask: u32 },
     /// Let the runtime run its hooks, and wait until it has.
     RuntimeHooks,
-    /// Run hooks, one after the other, in the namespaces as they are now.
+    /// Run hooks, one after the other, in the namespaces as they are now, or [`at_start`](Hooks::at_start).
     Hooks(Hooks),
-    /// Run these when the word has come, right before the program is executed.
-    StartHooks(Hooks),
     /// Load a seccomp filter while we may: all further steps are under it.
     Filter(Filter),
     /// The same at the last moment: right before execve(2), or before [`ToRuntime::Ready`] if somebody is to listen.
@@ -346,6 +344,8 @@ pub(crate) struct Execute {
 pub(crate) struct Hooks {
     /// The configuration's name for it: `createRuntime`.
     pub(crate) moment: String,
+    /// They wait for the word, and run right before the program is executed.
+    pub(crate) at_start: bool,
     /// Where they start; `None`: where the process does.
     pub(crate) directory: Option<String>,
     /// Their file mode creation mask; `None`: that of whoever runs them.

@@ -37,6 +37,7 @@ pub(crate) fn hooks(spec: &Spec, moment: Moment, owner: Owner<'_>) -> Option<Hoo
     let list = moment.of(spec.hooks().as_ref()?);
     (!list.is_empty()).then(|| Hooks {
         moment: moment.name().to_owned(),
+        at_start: moment == Moment::StartContainer,
         // runc's callers find themselves in the bundle; what runs in the container's root is where the process will be.
         directory: (moment != Moment::StartContainer).then(|| owner.bundle.to_string_lossy().into_owned()),
         // The init program's own is 0, for it makes what others name a mode for.
@@ -69,7 +70,7 @@ pub(crate) fn create_steps(spec: &Spec, owner: Owner<'_>, steps: &mut Vec<Step>)
 
 /// What it keeps for the moment before it executes the program.
 pub(crate) fn start_steps(spec: &Spec, owner: Owner<'_>, steps: &mut Vec<Step>) {
-    steps.extend(hooks(spec, Moment::StartContainer, owner).map(Step::StartHooks));
+    steps.extend(hooks(spec, Moment::StartContainer, owner).map(Step::Hooks));
 }
 
 fn one(hook: &Configured, moment: Moment) -> Hook {

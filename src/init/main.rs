@@ -88,7 +88,7 @@ fn run(channel: Channel) -> (Channel, Failure) {
     let mut last = execute::Last::default();
     for (number, step) in (0..).zip(&plan.steps) {
         match step {
-            Step::StartHooks(hooks) => {
+            Step::Hooks(hooks) if hooks.at_start => {
                 last.hooks = Some(hooks);
                 continue;
             }
