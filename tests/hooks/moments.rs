@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use riverrun::Call;
+use riverrun::{Call, Status};
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, own_namespace};
@@ -132,6 +132,30 @@ fn a_whole_life_by_the_command_line_has_all_hooks_in_order() {
         assert!(status.success(), "{arguments:?}");
         assert_eq!(scene.order(), life[..so_far], "{arguments:?}");
     }
+    scene.world.assert_nothing_left();
+}
+
+#[test]
+fn a_container_is_created_until_its_start_container_hooks_have_ended() {
+    if skipped("a_container_is_created_until_its_start_container_hooks_have_ended") {
+        return;
+    }
+    let scene = Scene::new("status");
+    scene.config(&["sleep", "1000"], |config| {
+        let script = "echo 1 > /log/begun; until test -e /log/seen; do sleep 0.01; done";
+        let waits = json!({ "path": "/bin/sh", "args": ["sh", "-c", script] });
+        config["hooks"] = json!({ "startContainer": [waits] });
+    });
+    let container = scene.world.context().create(&scene.world.id("c"), scene.world.options()).unwrap();
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| container.start(Call::default()));
+        scene.pid("begun");
+        let status = container.state().unwrap().status;
+        fs::write(scene.log.join("seen"), "").unwrap();
+        starting.join().unwrap().unwrap();
+        assert_eq!((status, container.state().unwrap().status), (Status::Created, Status::Running));
+    });
+    container.delete(true, Call::default()).unwrap();
     scene.world.assert_nothing_left();
 }
 

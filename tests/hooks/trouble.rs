@@ -18,8 +18,7 @@ fn a_hook_past_its_timeout_ends_with_its_whole_process_group() {
     for moment in ["createRuntime", "createContainer"] {
         let scene = Scene::new("timeout");
         scene.world.config(&["true"], |config| {
-            let script =
-                "/bin/busybox sleep 1000 & echo $! > LOG/grandchild; while true; do echo flood; done";
+            let script = "/bin/busybox sleep 1000 & echo $! > LOG/grandchild; exec yes";
             let mut hook = scene.script(script);
             hook["timeout"] = json!(1);
             config["hooks"] = json!({ moment: [hook], "poststop": [scene.recorder("poststop")] });
@@ -35,6 +34,28 @@ fn a_hook_past_its_timeout_ends_with_its_whole_process_group() {
         assert_eq!(scene.order(), ["poststop"]);
         scene.world.assert_nothing_left();
     }
+}
+
+#[test]
+fn a_start_container_hook_past_its_timeout_ends_with_its_whole_process_group() {
+    if skipped("a_start_container_hook_past_its_timeout_ends_with_its_whole_process_group") {
+        return;
+    }
+    let scene = Scene::new("timeout-start");
+    scene.config(&["true"], |config| {
+        let script = "sleep 1000 & echo $! > /log/grandchild; exec cat /dev/zero";
+        let hook = json!({ "path": "/bin/sh", "args": ["sh", "-c", script], "timeout": 1 });
+        config["hooks"] = json!({ "startContainer": [hook] });
+        // The end of the first process is not the end of all.
+        config["linux"]["namespaces"].as_array_mut().unwrap().retain(|n| n["type"] != "pid");
+    });
+    let container = scene.world.context().create(&scene.world.id("c"), scene.world.options()).unwrap();
+    let error = container.start(Call::default()).unwrap_err();
+    let expected = "error running startContainer hook #0: hook ran past specified timeout of 1.0s";
+    assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Hook, expected));
+    assert_ends(scene.pid("grandchild"));
+    container.delete(false, Call::default()).unwrap();
+    scene.world.assert_nothing_left();
 }
 
 #[test]
