@@ -65,10 +65,6 @@ fn build_init(out: &Path, id: &str) -> Outcome<PathBuf> {
     {
         cargo.arg("-C").arg(format!("link-arg={argument}"));
     }
-    let script = env::current_dir()?.join("src/init/discard.ld");
-    for argument in [String::from("--no-eh-frame-hdr"), format!("-T,{}", script.display())] {
-        cargo.arg("-C").arg(format!("link-arg=-Wl,{argument}"));
-    }
     cargo.args(["-C", "relocation-model=static", "-C", "target-feature=+crt-static"]);
     let layout = env::current_dir()?.join("src/init/layout.ld");
     cargo.arg("-C").arg(format!("link-arg=-Wl,-T,{},--no-eh-frame-hdr", layout.display()));
