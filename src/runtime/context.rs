@@ -308,4 +308,10 @@ mod tests {
         let options = ContextOptions { root: Some("/".into()), ..ContextOptions::default() };
         assert_eq!(Context::new(options).unwrap_err().kind(), Kind::InvalidArgument);
     }
+
+    #[test]
+    fn the_init_program_stays_small() {
+        // A container that is created and not started holds little more than this.
+        assert!(INIT.len() <= 128 << 10, "{} bytes", INIT.len());
+    }
 }
