@@ -82,12 +82,16 @@ fn assert_exec_is_beside(container: &Container) {
     process.wait(Call::default()).unwrap();
 }
 
-/// A container that holds a namespace of every kind but mount and user.
-fn pause(world: &World, context: &Context) -> Container {
+/// A container that holds a namespace of every kind but mount and user, or of every kind.
+fn pause(world: &World, context: &Context, user: bool) -> Container {
     world.config(&["sleep", "1000"], |config| {
-        let list =
-            ["cgroup", "ipc", "mount", "network", "pid", "time", "uts"].map(|kind| json!({"type": kind}));
+        let kinds = ["cgroup", "ipc", "mount", "network", "pid", "time", "uts"];
+        let user = user.then_some("user");
+        let list: Vec<Value> = kinds.into_iter().chain(user).map(|kind| json!({"type": kind})).collect();
         namespaces(config, &list);
+        if user.is_some() {
+            mappings(config, &user_map());
+        }
     });
     context.run(&world.id("pause"), world.options()).unwrap()
 }
@@ -113,13 +117,14 @@ fn each_kind_is_new_joined_or_inherited() {
         return;
     }
     let world = World::new("ns");
-    let pause = pause(&world, &world.context());
-    let maker = pause.init_process().unwrap().pid();
     hand_over(&world);
-    for user in [false, true] {
+    for (user, foreign) in [(false, false), (true, false), (false, true), (true, true)] {
+        // Made by the host, or by the root of another user namespace.
+        let pause = pause(&world, &world.context(), foreign);
+        let maker = pause.init_process().unwrap().pid();
         for (kind, file) in KINDS.into_iter().filter(|(kind, _)| *kind != "user") {
             for way in ["new", "joined", "inherited"] {
-                let what = format!("{kind} {way}, user namespace: {user}");
+                let what = format!("{kind} {way}, user namespace: {user}, another's: {foreign}");
                 world.config(&["sleep", "1000"], |config| {
                     let mut list = vec![json!({"type": "mount"})];
                     match way {
@@ -151,8 +156,8 @@ fn each_kind_is_new_joined_or_inherited() {
                 container.delete(true, Call::default()).expect(&what);
             }
         }
+        pause.delete(true, Call::default()).unwrap();
     }
-    pause.delete(true, Call::default()).unwrap();
     world.assert_nothing_left();
 }
 
@@ -363,7 +368,7 @@ fn a_guest_of_a_pause_container_ends_alone_and_with_it() {
     let context = world.context();
     // Each order in which a pod may end: the guest is killed, is deleted, loses its host.
     for order in ["killed", "deleted", "host killed", "host deleted"] {
-        let pause = pause(&world, &context);
+        let pause = pause(&world, &context, false);
         let maker = pause.init_process().unwrap().pid();
         world.config(&["sh", "-c", "sleep 1000 & sleep 1000"], |config| {
             let joined = ["pid", "network", "ipc", "uts"].map(|kind| {
@@ -459,13 +464,97 @@ fn without_a_pid_namespace_kill_and_delete_end_all_members() {
 }
 
 #[test]
+fn who_makes_processes_faster_than_they_are_listed_is_ended_too() {
+    if skipped("who_makes_processes_faster_than_they_are_listed_is_ended_too") {
+        return;
+    }
+    let world = World::new("ns-bomb");
+    let script = "exec 2>/dev/null; f() { while :; do f & done; }; f & f & f & wait";
+    world.config(&["sh", "-c", script], |config| {
+        config["linux"]["namespaces"].as_array_mut().unwrap().retain(|n| n["type"] != "pid");
+        config["linux"]["resources"]["pids"] = json!({"limit": 100});
+    });
+    let container = world.context().run(&world.id("c"), world.options()).unwrap();
+    wait_for(|| container.pids().unwrap().len() > 50);
+    container.delete(true, Call::default()).unwrap();
+    world.assert_nothing_left();
+}
+
+#[test]
+fn an_exec_enters_what_the_container_inherited() {
+    if skipped("an_exec_enters_what_the_container_inherited") {
+        return;
+    }
+    use std::os::unix::process::CommandExt;
+    let world = World::new("ns-caller");
+    world.config(&["sleep", "1000"], |config| {
+        namespaces(config, &[json!({"type": "mount"})]);
+        let proc = json!({"destination": "/proc", "type": "proc", "source": "proc"});
+        config["mounts"].as_array_mut().unwrap().push(proc);
+    });
+    let container = world.context().run(&world.id("c"), world.options()).unwrap();
+    // Called by somebody who is elsewhere.
+    let links = ["net", "ipc", "uts"].map(|file| format!("/proc/self/ns/{file}"));
+    let script = format!("for link in {}; do /bin/busybox readlink $link; done", links.join(" "));
+    let mut command = world.riverrun(&["exec", &world.id("c"), "sh", "-c", &script]);
+    let elsewhere = libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    // SAFETY: unshare(2) in the child before it executes.
+    unsafe {
+        command.pre_exec(move || match libc::unshare(elsewhere) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+    let output = command.output().unwrap();
+    let expected = links.map(|link| fs::read_link(link).unwrap().to_string_lossy().into_owned());
+    let seen = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(seen.lines().collect::<Vec<_>>(), expected, "{output:?}");
+    container.delete(true, Call::default()).unwrap();
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_guest_that_fails_leaves_nobody() {
+    if skipped("a_guest_that_fails_leaves_nobody") {
+        return;
+    }
+    let world = World::new("ns-fail");
+    let context = world.context();
+    let pause = pause(&world, &context, false);
+    let maker = pause.init_process().unwrap().pid();
+    for (user, args) in [(false, "sleep"), (true, "sleep"), (false, "nosuch"), (true, "nosuch")] {
+        world.config(&[args, "1000"], |config| {
+            let mut list =
+                vec![json!({"type": "mount"}), json!({"type": "pid", "path": path_of(maker, "pid")})];
+            if user {
+                list.push(json!({"type": "user"}));
+                mappings(config, &user_map());
+            }
+            namespaces(config, &list);
+            if args == "sleep" {
+                let bad =
+                    json!({"destination": "/mnt", "type": "bind", "source": "/nosuch", "options": ["bind"]});
+                config["mounts"].as_array_mut().unwrap().push(bad);
+            }
+        });
+        let refused = context.run(&world.id("guest"), world.options()).unwrap_err();
+        assert!(refused.to_string().contains("no"), "{refused}");
+        let members = fs::read_to_string(format!("/proc/{maker}/task/{maker}/children")).unwrap();
+        assert_eq!(members, "", "{refused}");
+        assert_eq!(fs::read_dir(&world.root).unwrap().count(), 1, "{refused}");
+    }
+    pause.delete(true, Call::default()).unwrap();
+    world.assert_nothing_left();
+}
+
+#[test]
 fn clocks_are_set_before_the_program_and_for_exec() {
     if skipped("clocks_are_set_before_the_program_and_for_exec") {
         return;
     }
     let world = World::new("ns-time");
     hand_over(&world);
-    let pause = pause(&world, &world.context());
+    let pause = pause(&world, &world.context(), false);
     let maker = pause.init_process().unwrap().pid();
     let uptime = |text: &str| text.split('.').next().unwrap().trim().parse::<u64>().unwrap();
     let host = uptime(&fs::read_to_string("/proc/uptime").unwrap());

@@ -180,11 +180,14 @@ impl Making<'_> {
             self.rlimits(spawned.pid())?;
             spawned = spawned.mapped();
         }
-        // From here on the init program is busy, and so are we.
-        spawned = spawned.join(&cgroup::apply::make_v1(&self.plan.cgroups, &mut undo.cgroups)?);
+        // From here on the pid is the container's. The init program is busy, and so are we.
+        spawned = spawned
+            .moved(self.deadline)?
+            .join(&cgroup::apply::make_v1(&self.plan.cgroups, &mut undo.cgroups)?);
         undo.directory.keep_config(self.config)?;
         let agent = self.agent(&state);
-        let settle = |pid: i32| self.settled(state, pid).and_then(|state| undo.directory.prepare(&state));
+        // Not an error yet: an init program that has failed already says why below.
+        let settled = self.settled(state, spawned.pid()).and_then(|state| undo.directory.prepare(&state));
         let mut errands = |wish, init: &Child| match wish {
             Wish::Tree(step) => trees.open(step, init).map(|tree| (ToInit::Opened, Some(tree))),
             Wish::Hooks => hooks::run_creating(&self.plan.hooks, init.pid, self.deadline)
@@ -192,16 +195,7 @@ impl Making<'_> {
             Wish::NetDevices => self.net_devices.move_to(init.pid).map(|()| (ToInit::NetDevices, None)),
             Wish::Listener(fd) => hand_to_agent(agent.as_ref(), init, fd),
         };
-        let mut ready;
-        let settled;
-        if spawned.moves() {
-            ready = spawned.ready(self.deadline, &mut errands)?;
-            settled = settle(ready.pid());
-        } else {
-            // Not an error yet: an init program that has failed already says why below.
-            settled = settle(spawned.pid());
-            ready = spawned.ready(self.deadline, &mut errands)?;
-        }
+        let mut ready = spawned.ready(self.deadline, &mut errands)?;
         intel_rdt::apply::enter(groups.iter().map(PathBuf::as_path), ready.pid())?;
         let console = self.hand_over(&mut ready, undo)?;
         settled?;

@@ -4,6 +4,7 @@
 //! does no harm.
 #![forbid(unsafe_code)]
 
+use std::collections::VecDeque;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -66,12 +67,17 @@ pub(super) struct Spawned(Guard);
 #[derive(Debug)]
 pub(super) struct Ready(Guard);
 
+/// A message and the descriptor beside it.
+type Said = (ToRuntime, Option<OwnedFd>);
+
 /// A process that nobody has promised to keep.
 #[derive(Debug)]
 struct Guard {
     child: Option<Child>,
     channel: Channel,
     console: Option<(OwnedFd, String)>,
+    /// What was said before it was asked for.
+    early: VecDeque<Said>,
     /// The plan has a hop, and the pidfd of the process that goes on has not come yet.
     moves: bool,
 }
@@ -104,7 +110,7 @@ impl Spawned {
         drop((streams, theirs));
         channel.send_encoded(late);
         let moves = plan.steps.contains(&Step::Hop);
-        Ok(Self(Guard { child: Some(child), channel, console: None, moves }))
+        Ok(Self(Guard { child: Some(child), channel, console: None, early: VecDeque::new(), moves }))
     }
 
     pub(super) fn pid(&self) -> i32 {
@@ -120,9 +126,11 @@ impl Spawned {
         }
     }
 
-    /// Whether another process takes over on the way: the pid is not the last word then.
-    pub(super) fn moves(&self) -> bool {
-        self.0.moves
+    /// Waits until the process is known that goes on, where the one that was started hands over to a child.
+    pub(super) fn moved(mut self, deadline: &Deadline<'_>) -> Result<Self> {
+        let outcome = self.0.until_moved(deadline);
+        self.0.caught(outcome)?;
+        Ok(self)
     }
 
     /// Tells the init program that its ids are mapped.
@@ -141,7 +149,7 @@ impl Spawned {
     }
 
     /// Lets a helping init program open the source of a step.
-    pub(super) fn tree(&self, step: u32, deadline: &Deadline<'_>) -> Result<OwnedFd> {
+    pub(super) fn tree(&mut self, step: u32, deadline: &Deadline<'_>) -> Result<OwnedFd> {
         self.0.channel.send(ToInit::Open { step });
         match self.0.next(deadline)? {
             Some((ToRuntime::Opened, Some(tree))) => Ok(tree),
@@ -152,11 +160,8 @@ impl Spawned {
     /// Waits until all is done but the program. `errands` answers what the init program asks for.
     pub(super) fn ready(mut self, deadline: &Deadline<'_>, errands: &mut Errands<'_>) -> Result<Ready> {
         let outcome = self.0.until_ready(deadline, errands);
-        if outcome.is_err() && self.0.moves {
-            // Whatever went wrong, a child that hopped is ours to kill and to wait for: its pidfd is on the way.
-            let _ = self.0.until_moved();
-        }
-        outcome.map(|()| Ready(self.0))
+        self.0.caught(outcome)?;
+        Ok(Ready(self.0))
     }
 }
 
@@ -207,7 +212,10 @@ impl Guard {
         self.child.as_ref().map_or(0, |child| child.pid)
     }
 
-    fn next(&self, deadline: &Deadline<'_>) -> Result<Option<(ToRuntime, Option<OwnedFd>)>> {
+    fn next(&mut self, deadline: &Deadline<'_>) -> Result<Option<Said>> {
+        if let Some(early) = self.early.pop_front() {
+            return Ok(Some(early));
+        }
         self.channel.expect(deadline, "wait for the init program")
     }
 
@@ -241,8 +249,30 @@ impl Guard {
         Ok(())
     }
 
+    /// What the child that goes on says before the other has handed it over is kept for later.
+    fn until_moved(&mut self, deadline: &Deadline<'_>) -> Result<()> {
+        let mut early = VecDeque::new();
+        while self.moves {
+            match self.next(deadline)? {
+                None => return Err(self.died()),
+                Some((ToRuntime::Moved, Some(pidfd))) => self.moved(pidfd)?,
+                Some(said) => early.push_back(said),
+            }
+        }
+        self.early = early;
+        Ok(())
+    }
+
+    /// Whatever went wrong, a child that hopped is ours to kill and to wait for: its pidfd is on the way.
+    fn caught(&mut self, outcome: Result<()>) -> Result<()> {
+        if outcome.is_err() && self.moves {
+            let _ = self.catch();
+        }
+        outcome
+    }
+
     /// Reads on to the pidfd, or to the end.
-    fn until_moved(&mut self) -> Result<()> {
+    fn catch(&mut self) -> Result<()> {
         let soon = Call { timeout: Some(Duration::from_secs(1)), cancel: None };
         let deadline = Deadline::new(soon);
         while self.moves {

@@ -43,8 +43,9 @@ impl Bundle {
     pub(crate) fn write(case: &Case, parent: &Path, probe: &Path) -> io::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let id = format!("rrdiff-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let companion =
-            if case.companion { Some(Running::start(Command::new(probe).arg("companion"))?) } else { None };
+        let user = case.companion_user.then_some("user");
+        let start = || Running::start(Command::new(probe).arg("companion").args(user));
+        let companion = case.companion.then(start).transpose()?;
         let company =
             companion.as_ref().map(|process| process.first_word().trim().to_owned()).unwrap_or_default();
         let bundle = Self { scratch: parent.join(&id), id, companion, company };

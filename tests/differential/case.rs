@@ -62,6 +62,8 @@ pub(crate) struct Case {
     pub(crate) flags: &'static [&'static str],
     /// Whether a process in namespaces of its own is there; `{companion}` is its pid.
     pub(crate) companion: bool,
+    /// Whether its namespaces belong to a user namespace of its own, `0..65536` being `100000..`.
+    pub(crate) companion_user: bool,
     /// Peers that are not asked, and why.
     pub(crate) without: Vec<(&'static str, &'static str)>,
 }
@@ -79,6 +81,7 @@ pub(crate) fn case(name: &'static str) -> Case {
         caller: &[],
         flags: &[],
         companion: false,
+        companion_user: false,
         without: Vec::new(),
     }
 }
@@ -264,6 +267,14 @@ impl Case {
         self.companion = true;
         let path = format!("/proc/{{companion}}/ns/{name}");
         self.without_namespace(kind).push("/linux/namespaces", json!({"type": kind, "path": path}))
+    }
+
+    /// Joins the companion's user namespace, whose root owns the root file system then; everything new belongs to it.
+    pub(crate) fn join_user(mut self) -> Self {
+        self.companion = true;
+        self.companion_user = true;
+        self.owner = 100_000;
+        self.push("/linux/namespaces", json!({"type": "user", "path": "/proc/{companion}/ns/user"}))
     }
 
     /// This peer is not asked, because.

@@ -77,6 +77,10 @@ const LAST_WINS: &str = "the last of two contradicting options wins; the peers p
 /// Why a container may have an unbindable root: the peers make the host's mounts so, and then cannot bind their own.
 const ROOT_ALONE: &str = "unbindable is for the container's root, not for what is mounted from the host";
 
+/// Why `user.*` can be set.
+const SYSCTL_OF_USERS: &str =
+    "user.* belongs to the user namespace; runc 1.3 and crun 1.28 know no such parameters yet";
+
 /// The table.
 pub(crate) const INTENDED: &[Intended] = &[
     want(
@@ -102,7 +106,10 @@ pub(crate) const INTENDED: &[Intended] = &[
         "*:65534 600",
         "our run passes the caller's pipes on, whose group stays; in runc's foreground they are its own",
     ),
+    want("sysctl_of_users", "exit", "0", SYSCTL_OF_USERS),
+    want("sysctl_of_users", "report", "complete", SYSCTL_OF_USERS),
     accept("exec_mapped*", "fd.*.owner", "*:65534 600", "as for run"),
+    accept("joined_user*", "fd.*.owner", "*:65534 600", "as for mapped"),
     accept("exec_file*", "caps.no_new_privs", "1", EXEC_INHERITS),
     accept("exec_file*", "rlimit.NOFILE", "1024 1024", EXEC_INHERITS),
     accept("working_directory_is_link_out", "exit", "0", LINK_INSIDE),
@@ -125,6 +132,12 @@ pub(crate) const INTENDED: &[Intended] = &[
     not("runc", "*memory_policy*", "sched.memory_*", "runtime-spec 1.3; runc ignores it up to 1.3"),
     not("runc", "exec_untidy", "process.umask", "the caller's umask comes through runc's exec"),
     not("runc", "exec_file_user", "process.umask", "runc's exec forgets the umask of the process file"),
+    not(
+        "runc",
+        "mapped_time",
+        "dev/mqueue",
+        "with clocks of its own, runc makes the queues before it has a group there",
+    ),
     // Where runc is the one to follow.
     not("crun", "*", "left./*", "crun makes missing directories sticky and missing files executable"),
     not(

@@ -15,7 +15,7 @@
  *   probe pty COMMAND...        on the host: runs COMMAND on a terminal of its own
  *   probe give-fds N COMMAND... on the host: runs COMMAND with N descriptors after stdio
  *   probe listen-fds N COMMAND... the same, and LISTEN_FDS says so
- *   probe companion             on the host: a process in namespaces of its own, until stdin ends
+ *   probe companion [user]      on the host: a process in namespaces of its own, until stdin ends; with a user namespace
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -191,7 +191,7 @@ int main(int argc, char **argv)
 	if ((!strcmp(mode, "give-fds") || !strcmp(mode, "listen-fds")) && argc > 3)
 		return run_with_descriptors(atoi(argv[2]), !strcmp(mode, "listen-fds"), argv + 3);
 	if (!strcmp(mode, "companion"))
-		return keep_company();
+		return keep_company(argc > 2 && !strcmp(argv[2], "user"));
 	/* The command line belongs to the report: the whole of it, argv[0] included. */
 	for (int i = 0; i < argc; i++)
 		put(keyf("argv.%d", i), "%s", argv[i]);

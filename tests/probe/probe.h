@@ -32,7 +32,7 @@ int hold(void);
 int receive_console(const char *socket_path);
 int run_dirty(char **command);
 int run_with_descriptors(int number, int listening, char **command);
-int keep_company(void);
+int keep_company(int user);
 int run_in_pty(char **command);
 
 #endif

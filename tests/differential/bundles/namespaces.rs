@@ -8,6 +8,7 @@ use serde_json::json;
 pub(crate) fn namespaces() -> Vec<Case> {
     let mut cases = shared();
     cases.extend(of_users());
+    cases.extend(joined());
     cases
 }
 
@@ -45,6 +46,53 @@ fn shared() -> Vec<Case> {
             .join("uts", "uts")
             .join("pid", "pid")
             .create(),
+    ]
+}
+
+/// Given namespaces with more of the rest: exec, user namespaces, clocks.
+fn joined() -> Vec<Case> {
+    let host_sys = json!({"destination": "/sys", "type": "bind", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "ro"]});
+    let pod =
+        |case: Case| case.join("network", "net").join("ipc", "ipc").join("uts", "uts").remove("/hostname");
+    vec![
+        case("joined_time").join("time", "time"),
+        case("joined_network_exec").join("network", "net").exec(&[]),
+        case("joined_pid_exec").join("pid", "pid").exec(&[]),
+        pod(case("joined_pod_exec")).join("pid", "pid").exec(&[]),
+        case("own_time_exec")
+            .namespace("time")
+            .set("/linux/timeOffsets", json!({"boottime": {"secs": 5000}}))
+            .exec(&[]),
+        case("own_time_behind")
+            .namespace("time")
+            .set("/linux/timeOffsets", json!({"monotonic": {"secs": -1, "nanosecs": 999_999_999}})),
+        case("mapped_time")
+            .user_namespace(100_000, 65_536)
+            .namespace("time")
+            .set("/linux/timeOffsets", json!({"boottime": {"secs": 5000}})),
+        case("mapped_joined_network")
+            .user_namespace(100_000, 65_536)
+            .join("network", "net")
+            .set("/mounts/5", host_sys.clone()),
+        case("mapped_joined_uts").user_namespace(100_000, 65_536).join("uts", "uts").remove("/hostname"),
+        case("mapped_joined_uts_exec")
+            .user_namespace(100_000, 65_536)
+            .join("uts", "uts")
+            .remove("/hostname")
+            .exec(&[]),
+        case("joined_user").join_user(),
+        case("joined_user_as_another").join_user().user(1000, 1000),
+        case("joined_user_exec").join_user().exec(&[]),
+        case("joined_user_with_mappings")
+            .join_user()
+            .set("/linux/uidMappings", json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]))
+            .set("/linux/gidMappings", json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}])),
+        pod(case("joined_user_pod")).join_user(),
+        pod(case("joined_user_pod_with_pid")).join("pid", "pid").join_user(),
+        pod(case("joined_user_pod_with_pid_exec")).join("pid", "pid").join_user().exec(&[]),
+        case("host_network_by_path")
+            .without_namespace("network")
+            .push("/linux/namespaces", json!({"type": "network", "path": "/proc/1/ns/net"})),
     ]
 }
 

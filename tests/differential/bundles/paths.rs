@@ -118,6 +118,16 @@ fn names() -> Vec<Case> {
         ),
         case("sysctl_net")
             .set("/linux/sysctl", json!({"net.ipv4.ip_forward": "1", "net/ipv4/ping_group_range": "0 100"})),
+        case("sysctl_separators").set(
+            "/linux/sysctl",
+            json!({"net/ipv4/conf/lo/rp_filter": "2", "net.ipv4.conf.default.rp_filter": "2", "kernel/msgmni": "99"}),
+        ),
+        case("sysctl_of_users")
+            .user_namespace(100_000, 65_536)
+            .set("/linux/sysctl", json!({"user.max_net_namespaces": "5", "net.ipv4.ip_unprivileged_port_start": "0"})),
+        case("sysctl_of_joined_network")
+            .join("network", "net")
+            .set("/linux/sysctl", json!({"net.ipv4.ip_forward": "1"})),
         case("sysctl_domainname").set("/linux/sysctl", json!({"kernel.domainname": "by.sysctl"})),
     ]
 }

@@ -21,6 +21,46 @@ pub(crate) fn refused() -> Vec<Case> {
         case("sysctl_net_of_host")
             .without_namespace("network")
             .set("/linux/sysctl", json!({"net.ipv4.ip_forward": "1"})),
+        case("sysctl_hostname").set("/linux/sysctl", json!({"kernel.hostname": "x"})),
+        case("sysctl_ipc_of_host")
+            .without_namespace("ipc")
+            .set("/linux/sysctl", json!({"kernel.msgmax": "4096"})),
+        case("sysctl_user_of_host").set("/linux/sysctl", json!({"user.max_net_namespaces": "5"})),
+        case("sysctl_net_of_host_by_path")
+            .without_namespace("network")
+            .push("/linux/namespaces", json!({"type": "network", "path": "/proc/1/ns/net"}))
+            .set("/linux/sysctl", json!({"net.ipv4.ip_forward": "1"})),
+        case("sysctl_missing").set("/linux/sysctl", json!({"net.ipv4.nosuch": "1"})),
+        case("sysctl_value").set("/linux/sysctl", json!({"net.ipv4.ip_forward": "perhaps"})),
+        case("sysctl_climbs").set("/linux/sysctl", json!({"net/../kernel/core_pattern": "x"})),
+        case("namespace_missing")
+            .without_namespace("network")
+            .push("/linux/namespaces", json!({"type": "network", "path": "{bundle}/nowhere"})),
+        case("namespace_is_plain_file")
+            .file("../plain", "x")
+            .without_namespace("network")
+            .push("/linux/namespaces", json!({"type": "network", "path": "{bundle}/plain"})),
+        case("namespace_of_another_type")
+            .without_namespace("network")
+            .push("/linux/namespaces", json!({"type": "network", "path": "/proc/1/ns/ipc"})),
+        case("namespace_unknown").namespace("space"),
+        case("time_offsets_without_namespace").set("/linux/timeOffsets", json!({"monotonic": {"secs": 1}})),
+        case("time_offsets_of_joined")
+            .join("time", "time")
+            .set("/linux/timeOffsets", json!({"monotonic": {"secs": 1}})),
+        case("time_offsets_out_of_range")
+            .namespace("time")
+            .set("/linux/timeOffsets", json!({"monotonic": {"secs": i64::MAX}})),
+        case("time_offsets_of_nanoseconds")
+            .namespace("time")
+            .set("/linux/timeOffsets", json!({"monotonic": {"nanosecs": 1_000_000_000_u32}})),
+        case("time_offsets_of_another_clock")
+            .namespace("time")
+            .set("/linux/timeOffsets", json!({"realtime": {"secs": 1}})),
+        case("joined_user_with_other_mappings")
+            .join_user()
+            .set("/linux/uidMappings", json!([{"containerID": 0, "hostID": 200_000, "size": 65_536}]))
+            .set("/linux/gidMappings", json!([{"containerID": 0, "hostID": 200_000, "size": 65_536}])),
         case("mount_source_missing").mount("bind", "nowhere", "/data", &["bind"]),
         case("mount_type_unknown").mount("nofs", "x", "/data", &[]),
         case("mount_option_unknown").mount("tmpfs", "x", "/data", &["nothing=1"]),
