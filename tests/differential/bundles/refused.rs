@@ -6,7 +6,13 @@ use serde_json::json;
 
 /// The cases.
 pub(crate) fn refused() -> Vec<Case> {
-    let cases = vec![
+    let cases = [programs(), namespaces(), mounts(), schedule()].into_iter().flatten();
+    // By create, which makes nothing that the host could see when it refuses.
+    cases.map(Case::create).collect()
+}
+
+fn programs() -> Vec<Case> {
+    vec![
         case("program_missing").set("/process/args", json!(["/bin/missing"])),
         case("program_not_in_path").set("/process/args", json!(["missing"])),
         case("program_not_executable").set("/process/args", json!(["/etc/passwd"])),
@@ -17,6 +23,20 @@ pub(crate) fn refused() -> Vec<Case> {
         case("root_missing").set("/root/path", "nowhere"),
         case("root_is_file").file("../plain", "x").set("/root/path", "plain"),
         case("hostname_of_host").without_namespace("uts"),
+        case("namespace_twice").namespace("pid"),
+        case("limit_unknown").push("/process/rlimits", json!({"type": "RLIMIT_NONE", "soft": 1, "hard": 1})),
+        case("limit_soft_above_hard")
+            .push("/process/rlimits", json!({"type": "RLIMIT_CORE", "soft": 2, "hard": 1})),
+        case("user_not_mapped").user_namespace(100_000, 1000).user(5000, 5000),
+        case("user_namespace_without_mappings").namespace("user"),
+        case("environment_without_equals").env("JUSTANAME"),
+        case("proc_is_link").link("proc", "/tmp"),
+        case("memory_too_small").set("/linux/resources/memory", json!({"limit": 1024})),
+    ]
+}
+
+fn namespaces() -> Vec<Case> {
+    vec![
         case("sysctl_of_host").set("/linux/sysctl", json!({"kernel.core_pattern": "x"})),
         case("sysctl_net_of_host")
             .without_namespace("network")
@@ -61,6 +81,11 @@ pub(crate) fn refused() -> Vec<Case> {
             .join_user()
             .set("/linux/uidMappings", json!([{"containerID": 0, "hostID": 200_000, "size": 65_536}]))
             .set("/linux/gidMappings", json!([{"containerID": 0, "hostID": 200_000, "size": 65_536}])),
+    ]
+}
+
+fn mounts() -> Vec<Case> {
+    vec![
         case("mount_source_missing").mount("bind", "nowhere", "/data", &["bind"]),
         case("mount_type_unknown").mount("nofs", "x", "/data", &[]),
         case("mount_option_unknown").mount("tmpfs", "x", "/data", &["nothing=1"]),
@@ -111,19 +136,7 @@ pub(crate) fn refused() -> Vec<Case> {
             "/data",
             &["tmpcopyup", "size=64k"],
         ),
-        case("namespace_twice").namespace("pid"),
-        case("limit_unknown").push("/process/rlimits", json!({"type": "RLIMIT_NONE", "soft": 1, "hard": 1})),
-        case("limit_soft_above_hard")
-            .push("/process/rlimits", json!({"type": "RLIMIT_CORE", "soft": 2, "hard": 1})),
-        case("user_not_mapped").user_namespace(100_000, 1000).user(5000, 5000),
-        case("user_namespace_without_mappings").namespace("user"),
-        case("environment_without_equals").env("JUSTANAME"),
-        case("proc_is_link").link("proc", "/tmp"),
-        case("memory_too_small").set("/linux/resources/memory", json!({"limit": 1024})),
-    ];
-    let cases = cases.into_iter().chain(schedule());
-    // By create, which makes nothing that the host could see when it refuses.
-    cases.map(Case::create).collect()
+    ]
 }
 
 fn schedule() -> Vec<Case> {
