@@ -296,8 +296,8 @@ fn undisputed() -> impl Strategy<Value = Profile> {
         all.dedup_by_key(|one| one.index);
         all
     });
-    // libseccomp 2.5 does not know the newest. And where a call has no number of its own on one of the architectures, it
-    // forgets there to load the number before it looks at other calls.
+    // libseccomp 2.5 does not know the newest, and has a way of its own with calls that lack a number on one of the
+    // architectures.
     let is_everywhere = |name: &&str| {
         let number = |one| Call::new(name).and_then(|call| call.number(one));
         [Architecture::X86_64, Architecture::X86, Architecture::X32]

@@ -153,12 +153,7 @@ pub(crate) const INTENDED: &[Intended] = &[
     not("crun", "*", "mount./sys/fs/cgroup*", "crun has options of its own there"),
     not("crun", "*", "host.cgroup.freeze", "crun sees cgroup v1 alone here"),
     not("crun", "*", "*cgroup.unified", "crun sees cgroup v1 alone here"),
-    not(
-        "crun",
-        "*",
-        "host.devices.list",
-        "crun allows /dev/console's number to all, and everything without rules",
-    ),
+    not("crun", "*", "host.devices.list", "crun begins with base rules of its own"),
     not("crun", "*", "state.*.rootfs", "a path that is no use elsewhere, relative to the bundle"),
     not("crun", "*", "state.*.systemd-scope", "a member of crun's own"),
     not("crun", "*", "self.session_keyring", "crun names it otherwise, and leaves exec without it"),
