@@ -84,6 +84,10 @@ test: ## every test, packages and peers included; closes with the sum
 	else \
 		echo "==> peers: no tests/peers/get-peer, the installed ones serve"; \
 	fi
+	if [ "$$(id -u)" -eq 0 ]; then \
+		echo "==> guest: built once, some minutes"; \
+		tests/setup/packages vm && tests/vm/vm build >/dev/null 2>&1 || echo "==> guest: cannot be built here"; \
+	fi
 	tests/setup/run-tests
 
 test-guest: ## tests in a guest with AppArmor, which is built once (root, some minutes, 1 GiB in the cache)
