@@ -138,6 +138,9 @@ pub(crate) fn filesystem(root: &Root, fs: &Filesystem) -> Outcome {
         let mode = sys::stat(&target).doing(Class::Mount, "stat", &fs.target)?.mode & 0o7777;
         options.push((String::from("mode"), Some(format!("{mode:o}"))));
     }
+    if one_call_will_do(fs, &options) && classic_filesystem(fs, &options, &target).is_ok() {
+        return after_mount(root, &fs.target, &fs.propagation);
+    }
     match make_filesystem(fs, &options) {
         Ok(mount) => {
             if fs.copy_up {
@@ -159,6 +162,15 @@ pub(crate) fn filesystem(root: &Root, fs: &Filesystem) -> Outcome {
     }
     .doing(Class::Mount, "mount", &object)?;
     after_mount(root, &fs.target, &fs.propagation)
+}
+
+/// mount(2) is one call where the new mount API takes eight, and makes no mount namespace for a detached mount: half of
+/// the time of a mount. It is left to the new one to change ids, to copy before anybody looks, to take any character in
+/// a value, and to say what is wrong.
+fn one_call_will_do(fs: &Filesystem, options: &[(String, Option<String>)]) -> bool {
+    fs.idmap.is_none()
+        && !fs.copy_up
+        && options.iter().all(|(_, value)| value.as_ref().is_none_or(|value| !value.contains([',', '\\', '"'])))
 }
 
 /// A directory that no link leads to: a proc or sysfs behind a link of the image would be a fake (CVE-2019-19921,

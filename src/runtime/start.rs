@@ -11,7 +11,7 @@ use super::options::Call;
 use crate::error::{Error, Kind, Result};
 use crate::spec::Moment;
 use crate::state::directory::{Directory, START_SOCKET};
-use crate::state::status::{Status, observe};
+use crate::state::status::{Status, is_frozen, observe};
 use crate::sys::socket;
 use crate::wording;
 
@@ -27,15 +27,19 @@ impl Container {
         directory.lock()?;
         // Read under the lock: somebody may have deleted it while we waited.
         let state = loaded(&directory)?;
-        match observe(&directory, &state) {
-            Status::Created => {}
-            Status::Stopped => return Err(Error::new(Kind::NotRunning, wording::START_STOPPED)),
-            Status::Running => return Err(Error::new(Kind::Running, wording::START_RUNNING)),
-            Status::Paused => return Err(Error::new(Kind::Paused, wording::start_in_state("paused"))),
-            other => return Err(Error::new(Kind::Running, wording::start_in_state(&other.to_string()))),
-        }
         let error = |errno| Error::os(Kind::System, "start container", errno as i32);
-        let peer = socket::connect_in(directory.fd(), START_SOCKET).map_err(error)?;
+        // Whoever listens is the init program of a created container: nothing else needs to be asked, but whether it
+        // could answer.
+        let peer = match socket::connect_in(directory.fd(), START_SOCKET) {
+            Ok(peer) if !is_frozen(&state) => peer,
+            refused => match observe(&directory, &state) {
+                Status::Created => refused.map_err(error)?,
+                Status::Stopped => return Err(Error::new(Kind::NotRunning, wording::START_STOPPED)),
+                Status::Running => return Err(Error::new(Kind::Running, wording::START_RUNNING)),
+                Status::Paused => return Err(Error::new(Kind::Paused, wording::start_in_state("paused"))),
+                other => return Err(Error::new(Kind::Running, wording::start_in_state(&other.to_string()))),
+            },
+        };
         socket::send(peer.as_fd(), b"s", &[]).map_err(error)?;
         let started = executed(&Channel::new(peer), &deadline);
         let failed = match &started {

@@ -68,7 +68,7 @@ fn awaits_start(directory: &Directory) -> bool {
 }
 
 /// The freezer of cgroup v1 (freezer-subsystem.rst), or of cgroup2.
-fn is_frozen(state: &StateFile) -> bool {
+pub(crate) fn is_frozen(state: &StateFile) -> bool {
     let Some(path) = state.cgroup_paths.get("freezer") else { return false };
     fs::read_to_string(path.join("freezer.state")).is_ok_and(|text| text.trim_end() != "THAWED")
 }
