@@ -90,7 +90,7 @@ test: ## every test, packages and peers included; closes with the sum
 	fi
 	tests/setup/run-tests
 
-test-guest: ## tests in a guest with AppArmor, which is built once (root, some minutes, 1 GiB in the cache)
+test-guest: ## the suites of a guest with systemd, cgroup v2 and AppArmor (built once: root, some minutes, 1 GiB in the cache)
 	tests/vm/vm build
 	tests/vm/run-guest-tests
 
