@@ -7,7 +7,7 @@
  *             which may be NULL. On failure *err is set to an error that the caller frees with
  *             rr_error_free(), and every other out-parameter is left as it was; on success *err is left as it
  *             was: set it to NULL before. Any call may give RR_E_INTERNAL, a bug of the library.
- * Ownership.  Handles are given back once with their _unref function. Give an rr_buf to rr_buf_free(), an
+ * Ownership.  Handles are given back once with their _unref function, once more for each _ref. Give an rr_buf to rr_buf_free(), an
  *             rr_error to rr_error_free(). NULL is fine for all of these. A `const char *` result is borrowed
  *             and lives as long as what it was asked of. Descriptors that a function writes to memory of
  *             yours are yours to close, and close-on-exec; those from an _fd() function are borrowed. What
@@ -345,6 +345,46 @@
  * Status: its processes are frozen. Since 0.1.
  */
 #define RR_PAUSED 4
+
+/**
+ * Namespace: mounts. Since 0.1.
+ */
+#define RR_NS_MOUNT 1
+
+/**
+ * Namespace: processes. Since 0.1.
+ */
+#define RR_NS_PID 2
+
+/**
+ * Namespace: network devices, addresses, routes. Since 0.1.
+ */
+#define RR_NS_NET 3
+
+/**
+ * Namespace: System V IPC and message queues. Since 0.1.
+ */
+#define RR_NS_IPC 4
+
+/**
+ * Namespace: host and domain name. Since 0.1.
+ */
+#define RR_NS_UTS 5
+
+/**
+ * Namespace: users, groups, capabilities. Since 0.1.
+ */
+#define RR_NS_USER 6
+
+/**
+ * Namespace: the root of the cgroups. Since 0.1.
+ */
+#define RR_NS_CGROUP 7
+
+/**
+ * Namespace: offsets of the monotonic and the boot clock. Since 0.1.
+ */
+#define RR_NS_TIME 8
 
 /**
  * A config for a user without privileges: a user namespace that maps the caller's ids to root. Since 0.1.
@@ -730,11 +770,13 @@ const char *rr_version_string(void);
 
 /**
  * Whether the library at run time has an ability. The names so far: `"cancel"` (`rr_call`'s deadline and
- * descriptor), `"console"` (terminals), `"exec"`, `"init-memfd"` (no helper program need be installed),
- * `"log"` and `"stdio-pipe"`.
+ * descriptor), `"config-bytes"` (a config without a bundle), `"console"` (terminals), `"exec"`, `"fd-map"` (further
+ * descriptors by number), `"init-memfd"` (no helper program need be installed), `"log"`, `"open-cgroup"`, `"open-ns"`
+ * and `"stdio-pipe"`.
  *
- * A name it does not know, and NULL, give false. Any thread, does not block, may be called in a signal
- * handler. Since 0.1.
+ * It is about the library, not about the host or its kernel; what those lack a call says with `RR_E_UNSUPPORTED`. A
+ * name it does not know, and NULL, give false. Any thread, does not block, may be called in a signal handler. Since
+ * 0.1.
  */
 bool rr_has_feature(const char *name);
 
@@ -910,12 +952,18 @@ rr_code rr_start(struct rr_container *c, const struct rr_call *call, struct rr_e
 /**
  * Sends a signal, by its number, to the container's first process, or to all with `RR_KILL_ALL`.
  *
- * Any thread, does not block. Since 0.1.
+ * It does not wait for the signal's effect: that is `rr_process_wait`. `call` may be NULL. Any thread. Since
+ * 0.1.
  *
  * Errors: `RR_E_INVALID_ARGUMENT` (NULL, no such signal), `RR_E_NOT_RUNNING`, `RR_E_NOT_FOUND`,
- * `RR_E_PERMISSION`, `RR_E_FORKED`, `RR_E_UNSUPPORTED` (unknown bits), `RR_E_SYSTEM`.
+ * `RR_E_PERMISSION`, `RR_E_CANCELLED` (before anything was sent), `RR_E_FORKED`, `RR_E_UNSUPPORTED` (unknown
+ * bits), `RR_E_SYSTEM`.
  */
-rr_code rr_kill(struct rr_container *c, int sig, uint64_t flags, struct rr_error **err);
+rr_code rr_kill(struct rr_container *c,
+                int sig,
+                uint64_t flags,
+                const struct rr_call *call,
+                struct rr_error **err);
 
 /**
  * Deletes a container that has stopped or was never started: its cgroups, its state, what its hooks undo.
@@ -942,9 +990,16 @@ rr_code rr_delete(struct rr_container *c, uint64_t flags, const struct rr_call *
 rr_code rr_init_process(struct rr_container *c, struct rr_process **out, struct rr_error **err);
 
 /**
- * Gives a handle back. Never stops or deletes anything.
+ * One more owner of a handle: returns `c`, which now needs one more `rr_container_unref`.
  *
- * NULL is fine. Any thread, once per handle, does not block. Since 0.1.
+ * NULL gives NULL, and in a forked child too. Any thread, does not block. Since 0.1.
+ */
+struct rr_container *rr_container_ref(struct rr_container *c);
+
+/**
+ * Gives back one ownership of a handle; the last one frees it. Never stops or deletes anything.
+ *
+ * NULL is fine. Any thread, once per owner, does not block. Since 0.1.
  */
 void rr_container_unref(struct rr_container *c);
 
@@ -1016,6 +1071,33 @@ rr_code rr_list_json(struct rr_context *ctx, struct rr_buf *out, struct rr_error
  * Errors: `RR_E_INVALID_ARGUMENT` (NULL), `RR_E_NOT_FOUND`, `RR_E_CGROUP`, `RR_E_FORKED`, `RR_E_SYSTEM`.
  */
 rr_code rr_pids(struct rr_container *c, pid_t *pids, size_t cap, size_t *n, struct rr_error **err);
+
+/**
+ * Opens a namespace of a container's first process, its own or one that it shares with the host: for setns(2) and the
+ * ioctls of ioctl_nsfs(2). It holds the namespace, also after the container's end.
+ *
+ * `ns` is one of `RR_NS_*`. On success `*fd` is the caller's to close, close-on-exec. Any thread, does not block. Since
+ * 0.1.
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL, no such kind), `RR_E_NOT_RUNNING`, `RR_E_NOT_FOUND` (it was deleted),
+ * `RR_E_UNSUPPORTED` (this kernel has no such namespaces), `RR_E_PERMISSION`, `RR_E_FORKED`, `RR_E_SYSTEM`.
+ */
+rr_code rr_open_ns(struct rr_container *c,
+                   int ns,
+                   int *fd,
+                   struct rr_error **err);
+
+/**
+ * Opens a container's directory in the cgroup2 filesystem, to read its files or to be the `cgroup` of clone3(2).
+ *
+ * On success `*fd` is the caller's to close, close-on-exec. Any thread, does not block. Since 0.1.
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL), `RR_E_NOT_FOUND` (it was deleted), `RR_E_UNSUPPORTED` (the container has no
+ * directory in a cgroup2 filesystem), `RR_E_CGROUP`, `RR_E_FORKED`, `RR_E_SYSTEM`.
+ */
+rr_code rr_open_cgroup(struct rr_container *c,
+                       int *fd,
+                       struct rr_error **err);
 
 /**
  * A default `config.json`, as the command line's `spec` writes it.
@@ -1109,9 +1191,16 @@ rr_code rr_process_signal(struct rr_process *p, int sig, struct rr_error **err);
 rr_code rr_process_resize(struct rr_process *p, uint16_t rows, uint16_t cols, struct rr_error **err);
 
 /**
- * Gives a handle back. The process goes on; a terminal that only this handle held is closed.
+ * One more owner of a handle: returns `p`, which now needs one more `rr_process_unref`.
  *
- * NULL is fine. Any thread, once per handle, does not block. Since 0.1.
+ * NULL gives NULL, and in a forked child too. Any thread, does not block. Since 0.1.
+ */
+struct rr_process *rr_process_ref(struct rr_process *p);
+
+/**
+ * Gives back one ownership of a handle; the last one frees it. The process goes on; a terminal that only this handle held is closed.
+ *
+ * NULL is fine. Any thread, once per owner, does not block. Since 0.1.
  */
 void rr_process_unref(struct rr_process *p);
 

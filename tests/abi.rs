@@ -18,6 +18,7 @@ use riverrun::ffi;
 use scene::{Scene, root_or_skip};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 /// Runs a program whose containers are named after it and its pid, and looks for what it left.
@@ -78,6 +79,33 @@ fn container_lives_its_whole_life_from_c() {
     let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
     let talker = scene.bundle("talker", &["/bin/sh", "-c", "echo out; echo err >&2; exit 7"]);
     keeps_its_promises("life", &scene, &[&sleeper, &talker]);
+}
+
+#[test]
+fn namespaces_and_cgroup_are_had_by_descriptor() {
+    if !root_or_skip("namespaces_and_cgroup_are_had_by_descriptor") {
+        return;
+    }
+    let scene = Scene::new("inside");
+    let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+    keeps_its_promises("inside", &scene, &[&sleeper]);
+}
+
+#[test]
+fn cancelled_call_leaves_nothing_and_one_cancelled_before_does_nothing() {
+    if !root_or_skip("cancelled_call_leaves_nothing_and_one_cancelled_before_does_nothing") {
+        return;
+    }
+    let scene = Scene::new("cancel");
+    let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+    let hooked = scene.bundle("hooked", &["/bin/true"]);
+    let mark = scene.path().join("mark").to_str().expect("the scene has a plain name").to_owned();
+    let config = Path::new(&hooked).join("config.json");
+    let text = fs::read_to_string(&config).expect("the bundle has a configuration");
+    let hook = format!(r#"{{"path": "/bin/sh", "args": ["sh", "-c", ">{mark}; exec sleep 1000"]}}"#);
+    let text = text.replacen('{', &format!(r#"{{"hooks": {{"createRuntime": [{hook}]}},"#), 1);
+    fs::write(&config, text).expect("the configuration can be written");
+    keeps_its_promises("cancel", &scene, &[&sleeper, &hooked, &mark]);
 }
 
 #[test]

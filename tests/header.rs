@@ -24,6 +24,7 @@ const FILES: &[&str] = &[
     "container",
     "exec",
     "state",
+    "inside",
     "spec",
     "process",
 ];

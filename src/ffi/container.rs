@@ -95,21 +95,26 @@ pub unsafe extern "C" fn rr_start(
 
 /// Sends a signal, by its number, to the container's first process, or to all with `RR_KILL_ALL`.
 ///
-/// Any thread, does not block. Since 0.1.
+/// It does not wait for the signal's effect: that is `rr_process_wait`. `call` may be NULL. Any thread. Since
+/// 0.1.
 ///
 /// Errors: `RR_E_INVALID_ARGUMENT` (NULL, no such signal), `RR_E_NOT_RUNNING`, `RR_E_NOT_FOUND`,
-/// `RR_E_PERMISSION`, `RR_E_FORKED`, `RR_E_UNSUPPORTED` (unknown bits), `RR_E_SYSTEM`.
+/// `RR_E_PERMISSION`, `RR_E_CANCELLED` (before anything was sent), `RR_E_FORKED`, `RR_E_UNSUPPORTED` (unknown
+/// bits), `RR_E_SYSTEM`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rr_kill(
     c: *mut rr_container,
     sig: c_int,
     flags: u64,
+    call: *const rr_call,
     err: *mut *mut rr_error,
 ) -> rr_code {
     let outcome = attempt(|| {
         // SAFETY: rule 1 is passed on.
         let c = unsafe { handle::borrow(c)? };
         known_bits(flags, RR_KILL_ALL)?;
+        // SAFETY: rules 3 and 5 are passed on.
+        unsafe { read_call(call)? }.not_cancelled("signal container")?;
         c.container.kill(sig, flags & RR_KILL_ALL != 0)
     });
     // SAFETY: rule 2 is passed on.
@@ -170,9 +175,18 @@ pub unsafe extern "C" fn rr_init_process(
     unsafe { report(outcome, err) }
 }
 
-/// Gives a handle back. Never stops or deletes anything.
+/// One more owner of a handle: returns `c`, which now needs one more `rr_container_unref`.
 ///
-/// NULL is fine. Any thread, once per handle, does not block. Since 0.1.
+/// NULL gives NULL, and in a forked child too. Any thread, does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rr_container_ref(c: *mut rr_container) -> *mut rr_container {
+    // SAFETY: rule 1 is passed on.
+    unsafe { handle::retain(c) }
+}
+
+/// Gives back one ownership of a handle; the last one frees it. Never stops or deletes anything.
+///
+/// NULL is fine. Any thread, once per owner, does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rr_container_unref(c: *mut rr_container) {
     // SAFETY: rule 1 is passed on.

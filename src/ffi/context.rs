@@ -11,7 +11,6 @@ use crate::{Context, ContextOptions, Level, LogSink, Result};
 use std::ffi::{c_char, c_void};
 use std::fmt;
 use std::process;
-use std::sync::Arc;
 
 /// Let systemd manage the cgroups, as the command line's `--systemd-cgroup`. Since 0.1.
 pub const RR_CTX_SYSTEMD_CGROUP: u64 = 1 << 0;
@@ -119,7 +118,7 @@ pub unsafe extern "C" fn rr_context_new(
         // SAFETY: rules 4 and 6 are passed on.
         let context = unsafe { new(options)? };
         // SAFETY: not NULL, so writable for one pointer (rule 3).
-        unsafe { out.write(Arc::into_raw(Arc::new(context)).cast_mut()) };
+        unsafe { out.write(handle::into_raw(context)) };
         Ok(())
     });
     // SAFETY: rule 2 is passed on.
@@ -158,13 +157,7 @@ unsafe fn new(options: rr_context_options) -> Result<rr_context> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rr_context_ref(ctx: *mut rr_context) -> *mut rr_context {
     // SAFETY: rule 1 is passed on.
-    let usable = attempt(|| unsafe { handle::borrow(ctx) }.map(drop)).is_ok();
-    if !usable {
-        return std::ptr::null_mut();
-    }
-    // SAFETY: a live context of ours (rule 1), which `rr_context_new` made as an Arc.
-    unsafe { Arc::increment_strong_count(ctx) };
-    ctx
+    unsafe { handle::retain(ctx) }
 }
 
 /// Gives back one ownership of a context; the last one frees it. Stops nothing and deletes nothing.
@@ -172,13 +165,6 @@ pub unsafe extern "C" fn rr_context_ref(ctx: *mut rr_context) -> *mut rr_context
 /// NULL is fine. Any thread, does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rr_context_unref(ctx: *mut rr_context) {
-    if ctx.is_null() {
-        return;
-    }
-    // SAFETY: it came from `Arc::into_raw`, and this caller owns one count of it (rule 1).
-    let owned = unsafe { Arc::from_raw(ctx) };
-    let _ = attempt(move || {
-        drop(owned);
-        Ok(())
-    });
+    // SAFETY: rule 1 is passed on.
+    unsafe { handle::release(ctx) };
 }

@@ -4,9 +4,10 @@
 
 use crate::{Error, Kind, Result};
 use std::process;
+use std::sync::Arc;
 
 /// A type that C sees as an opaque pointer.
-pub(super) trait Handle {
+pub(super) trait Handle: Send + Sync {
     /// The name of the argument in the header, for errors.
     const NAME: &'static str;
     /// The pid of the process that made it.
@@ -30,21 +31,36 @@ pub(super) unsafe fn borrow<'call, H: Handle>(handle: *const H) -> Result<&'call
     Ok(value)
 }
 
-/// Boxes `value` for C.
+/// Hands `value` to C, counted: it begins with one owner.
 pub(super) fn into_raw<H: Handle>(value: H) -> *mut H {
-    Box::into_raw(Box::new(value))
+    Arc::into_raw(Arc::new(value)).cast_mut()
 }
 
-/// Ends what [`into_raw`] began. NULL is fine.
+/// One more owner of what [`into_raw`] handed out; NULL for NULL and in a forked child.
 ///
 /// # Safety
-/// Rule 1, and nobody uses the handle afterwards.
+/// Rule 1 of this module's list.
+pub(super) unsafe fn retain<H: Handle>(handle: *mut H) -> *mut H {
+    // SAFETY: rule 1 is passed on.
+    let usable = super::guard::attempt(|| unsafe { borrow(handle) }.map(drop)).is_ok();
+    if !usable {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: a live handle (rule 1), and `into_raw` made it from an Arc.
+    unsafe { Arc::increment_strong_count(handle) };
+    handle
+}
+
+/// Gives back one ownership of what [`into_raw`] handed out. NULL is fine.
+///
+/// # Safety
+/// Rule 1, and this owner does not use the handle afterwards.
 pub(super) unsafe fn release<H: Handle>(handle: *mut H) {
     if handle.is_null() {
         return;
     }
-    // SAFETY: it came from `into_raw`, and the caller gives it away once (rule 1).
-    let owned = unsafe { Box::from_raw(handle) };
+    // SAFETY: it came from `into_raw`, and this caller owns one count of it (rule 1).
+    let owned = unsafe { Arc::from_raw(handle) };
     // A destructor that panics must not unwind into C, and there is nobody to tell.
     let _ = super::guard::attempt(move || {
         drop(owned);

@@ -191,9 +191,18 @@ pub unsafe extern "C" fn rr_process_resize(
     unsafe { report(outcome, err) }
 }
 
-/// Gives a handle back. The process goes on; a terminal that only this handle held is closed.
+/// One more owner of a handle: returns `p`, which now needs one more `rr_process_unref`.
 ///
-/// NULL is fine. Any thread, once per handle, does not block. Since 0.1.
+/// NULL gives NULL, and in a forked child too. Any thread, does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rr_process_ref(p: *mut rr_process) -> *mut rr_process {
+    // SAFETY: rule 1 is passed on.
+    unsafe { handle::retain(p) }
+}
+
+/// Gives back one ownership of a handle; the last one frees it. The process goes on; a terminal that only this handle held is closed.
+///
+/// NULL is fine. Any thread, once per owner, does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rr_process_unref(p: *mut rr_process) {
     // SAFETY: rule 1 is passed on.

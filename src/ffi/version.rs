@@ -24,8 +24,20 @@ const _: () = assert!(
     "RR_VERSION_NUMBER is not the version of Cargo.toml"
 );
 
-/// What a build may or may not be able to do, by the names that `rr_has_feature` takes.
-const FEATURES: &[&CStr] = &[c"cancel", c"console", c"exec", c"init-memfd", c"log", c"stdio-pipe"];
+/// What a build may or may not be able to do, by the names that `rr_has_feature` takes. The list in its documentation is
+/// held against this one by a test.
+const FEATURES: &[&CStr] = &[
+    c"cancel",
+    c"config-bytes",
+    c"console",
+    c"exec",
+    c"fd-map",
+    c"init-memfd",
+    c"log",
+    c"open-cgroup",
+    c"open-ns",
+    c"stdio-pipe",
+];
 
 /// The version of the library at run time, `0xMMmmpp00`.
 ///
@@ -44,11 +56,13 @@ pub extern "C" fn rr_version_string() -> *const c_char {
 }
 
 /// Whether the library at run time has an ability. The names so far: `"cancel"` (`rr_call`'s deadline and
-/// descriptor), `"console"` (terminals), `"exec"`, `"init-memfd"` (no helper program need be installed),
-/// `"log"` and `"stdio-pipe"`.
+/// descriptor), `"config-bytes"` (a config without a bundle), `"console"` (terminals), `"exec"`, `"fd-map"` (further
+/// descriptors by number), `"init-memfd"` (no helper program need be installed), `"log"`, `"open-cgroup"`, `"open-ns"`
+/// and `"stdio-pipe"`.
 ///
-/// A name it does not know, and NULL, give false. Any thread, does not block, may be called in a signal
-/// handler. Since 0.1.
+/// It is about the library, not about the host or its kernel; what those lack a call says with `RR_E_UNSUPPORTED`. A
+/// name it does not know, and NULL, give false. Any thread, does not block, may be called in a signal handler. Since
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rr_has_feature(name: *const c_char) -> bool {
     if name.is_null() {
@@ -57,4 +71,24 @@ pub unsafe extern "C" fn rr_has_feature(name: *const c_char) -> bool {
     // SAFETY: not NULL, so NUL-terminated and unchanged during the call (rule 4).
     let name = unsafe { CStr::from_ptr(name) };
     FEATURES.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_feature_is_documented_and_in_order() {
+        let source = include_str!("version.rs");
+        let text = source.split_once("The names so far:").unwrap().1.split_once("///\n").unwrap().0;
+        let told: Vec<&str> =
+            text.split('`').filter_map(|part| part.strip_prefix('"')?.strip_suffix('"')).collect();
+        let known: Vec<&str> = FEATURES.iter().map(|name| name.to_str().unwrap()).collect();
+        assert_eq!(told, known);
+        assert!(known.is_sorted());
+        for name in FEATURES {
+            // SAFETY: a literal.
+            assert!(unsafe { rr_has_feature(name.as_ptr()) });
+        }
+    }
 }

@@ -62,7 +62,7 @@ impl Context {
 
     fn make(&self, id: &str, mut options: CreateOptions<'_>, wait_for_start: bool) -> Result<Container> {
         valid_id(id)?;
-        let deadline = Deadline::new(options.call);
+        let deadline = Deadline::begin(options.call, "create container")?;
         let bundle = bundle(&options)?;
         let config = match options.config.take() {
             Some(config) => config,

@@ -39,11 +39,12 @@ impl Context {
     /// As [`Container::delete`].
     pub fn delete(&self, id: &str, force: bool, call: Call<'_>) -> Result<()> {
         valid_id(id)?;
+        let deadline = Deadline::begin(call, "delete container")?;
         let directory = match Directory::open(self.root(), id) {
             Err(error) if force && error.kind() == Kind::NotFound => return Ok(()),
             opened => opened?,
         };
-        directory.lock()?;
+        deadline.lock(&directory)?;
         let state = match directory.load() {
             Ok(Some(state)) => state,
             Ok(None) if force => StateFile::default(),
@@ -78,7 +79,7 @@ impl Context {
         intel_rdt::apply::remove(&state.riverrun.intel_rdt_own)?;
         directory.remove()?;
         self.disown(id);
-        self.after(hooks, &Deadline::new(call));
+        self.after(hooks, &deadline);
         Ok(())
     }
 
@@ -121,17 +122,14 @@ impl Context {
 
 /// Kills the members of the cgroup until there are none. Frozen meanwhile, they cannot make more faster than they end.
 pub(super) fn end_members(cgroups: &[(String, PathBuf)], call: Call<'_>) -> Result<()> {
-    let pause = Duration::from_millis(1);
-    let tries = call.timeout.map_or(KILL_DEADLINE, |timeout| timeout.min(KILL_DEADLINE)).as_millis().max(1);
-    for _ in 0..tries {
-        if cgroup::apply::members(cgroups)?.is_empty() {
-            return Ok(());
-        }
+    let timeout = Some(call.timeout.map_or(KILL_DEADLINE, |timeout| timeout.min(KILL_DEADLINE)));
+    let deadline = Deadline::new(Call { timeout, ..call });
+    while !cgroup::apply::members(cgroups)?.is_empty() {
         cgroup::apply::freeze(cgroups, true);
         let sent = signal_members(cgroups, libc::SIGKILL);
         cgroup::apply::freeze(cgroups, false);
         sent?;
-        std::thread::sleep(pause);
+        deadline.pause(wording::INIT_STILL_RUNNING)?;
     }
-    Err(Error::new(Kind::Timeout, wording::INIT_STILL_RUNNING))
+    Ok(())
 }

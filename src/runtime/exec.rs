@@ -34,7 +34,7 @@ impl Container {
     /// [`Kind::NotRunning`] if the container has stopped, [`Kind::Paused`] if it is paused,
     /// [`Kind::ExecNotFound`], [`Kind::ExecPermission`], [`Kind::Cwd`], and those of the process document.
     pub fn exec(&self, mut options: ExecOptions<'_>) -> Result<Process> {
-        let deadline = Deadline::new(options.call);
+        let deadline = Deadline::begin(options.call, "execute process")?;
         let (mut process, unknown) = spec::parse_process(&options.process)?;
         spec::validate_exec(&process)?;
         let (directory, state) = self.load()?;

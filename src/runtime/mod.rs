@@ -13,6 +13,7 @@ mod delete;
 mod exec;
 mod features;
 mod hooks;
+mod inside;
 mod io;
 mod joined;
 mod kill;
@@ -29,6 +30,7 @@ mod with_resctrl;
 
 pub use self::context::{Container, Context};
 pub use self::features::features;
+pub use self::inside::Namespace;
 pub use self::list::Listing;
 pub use self::options::{
     Call, ContextOptions, CreateOptions, ExecOptions, FdMap, Io, Level, LogSink, Stdio, WindowSize,

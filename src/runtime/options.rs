@@ -5,7 +5,10 @@ use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Kind, Result};
+use crate::sys::poll;
 
 /// How grave a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +61,20 @@ pub struct Call<'fd> {
     pub timeout: Option<Duration>,
     /// The call ends with [`Kind::Cancelled`](crate::Kind::Cancelled) once this is readable.
     pub cancel: Option<BorrowedFd<'fd>>,
+}
+
+impl Call<'_> {
+    /// That it is not cancelled already. Every verb asks first, before it does anything.
+    ///
+    /// # Errors
+    /// [`Kind::Cancelled`](crate::Kind::Cancelled) if `cancel` is readable.
+    pub fn not_cancelled(&self, doing: &str) -> Result<()> {
+        match poll::readable(self.cancel.as_slice(), Some(Instant::now())) {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err(Error::new(Kind::Cancelled, "cancelled").during(doing)),
+            Err(errno) => Err(Error::os(Kind::System, doing, errno as i32)),
+        }
+    }
 }
 
 /// Where one of the three standard streams of a process leads. Ignored when the process has a terminal.

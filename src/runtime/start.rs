@@ -22,9 +22,9 @@ impl Container {
     /// [`Kind::Running`] and [`Kind::NotRunning`] in any other state, without effect;
     /// [`Kind::ExecNotFound`] and [`Kind::ExecPermission`] for a program that went away since the create.
     pub fn start(&self, call: Call<'_>) -> Result<()> {
-        let deadline = Deadline::new(call);
+        let deadline = Deadline::begin(call, "start container")?;
         let directory = Directory::open(self.context.root(), &self.id)?;
-        directory.lock()?;
+        deadline.lock(&directory)?;
         // Read under the lock: somebody may have deleted it while we waited.
         let state = loaded(&directory)?;
         let error = |errno| Error::os(Kind::System, "start container", errno as i32);

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::file::{Settled, StateFile};
 use crate::error::{Error, Kind, Result};
@@ -18,8 +18,6 @@ const STATE: &str = "state.json";
 const CONFIG: &str = "config.json";
 /// Where the init program listens for `start`.
 pub(crate) const START_SOCKET: &str = "start.sock";
-/// How long a call waits for another that holds the lock.
-const LOCK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// An open state directory.
 #[derive(Debug)]
@@ -48,7 +46,10 @@ impl Directory {
             }
         };
         let directory = Self { path, fd };
-        directory.lock()?;
+        // Whoever opened it in between looks and goes: nothing is in it yet.
+        while !directory.try_lock()? {
+            thread::sleep(Duration::from_millis(1));
+        }
         Ok(directory)
     }
 
@@ -62,26 +63,15 @@ impl Directory {
         }
     }
 
-    /// Takes the lock that every changing call holds, until the directory is dropped.
-    pub(crate) fn lock(&self) -> Result<()> {
-        let until = Instant::now() + LOCK_DEADLINE;
-        loop {
-            match file::try_lock(self.fd.as_fd()) {
-                Ok(true) => return Ok(()),
-                Ok(false) if Instant::now() < until => thread::sleep(Duration::from_millis(1)),
-                Ok(false) => {
-                    let message = format!("lock {}: another call holds it", self.path.display());
-                    return Err(Error::new(Kind::Busy, message));
-                }
-                Err(errno) => {
-                    return Err(Error::os(
-                        Kind::System,
-                        format!("lock {}", self.path.display()),
-                        errno as i32,
-                    ));
-                }
-            }
-        }
+    /// Takes the lock that every changing call holds, until the directory is dropped; false if another has it.
+    pub(crate) fn try_lock(&self) -> Result<bool> {
+        file::try_lock(self.fd.as_fd())
+            .map_err(|errno| Error::os(Kind::System, format!("lock {}", self.path.display()), errno as i32))
+    }
+
+    /// Another call has the lock, and had it for too long.
+    pub(crate) fn busy(&self) -> Error {
+        Error::new(Kind::Busy, format!("lock {}: another call holds it", self.path.display()))
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {

@@ -14,7 +14,7 @@ static void in_the_child(rr_context *ctx, rr_container *c, rr_process *p) {
   EXPECT(RR_E_FORKED, rr_run(ctx, "any", NULL, &out, &err));
   EXPECT(RR_E_FORKED, rr_list_json(ctx, &buf, &err));
   EXPECT(RR_E_FORKED, rr_start(c, NULL, &err));
-  EXPECT(RR_E_FORKED, rr_kill(c, SIGKILL, 0, &err));
+  EXPECT(RR_E_FORKED, rr_kill(c, SIGKILL, 0, NULL, &err));
   EXPECT(RR_E_FORKED, rr_delete(c, RR_DELETE_FORCE, NULL, &err));
   EXPECT(RR_E_FORKED, rr_exec(c, NULL, &q, &err));
   EXPECT(RR_E_FORKED, rr_init_process(c, &q, &err));

@@ -47,7 +47,7 @@ static void talks_and_stops(rr_context *ctx, const char *talker) {
   options.process = AS_ROOT "\"args\": [\"/bin/true\"]}";
   options.process_len = strlen(options.process);
   EXPECT(RR_E_NOT_RUNNING, rr_exec(c, &options, &p, &err));
-  EXPECT(RR_E_NOT_RUNNING, rr_kill(c, SIGTERM, 0, &err));
+  EXPECT(RR_E_NOT_RUNNING, rr_kill(c, SIGTERM, 0, NULL, &err));
   EXPECT(RR_E_NOT_RUNNING, rr_start(c, NULL, &err));
   OK(rr_delete(c, 0, NULL, &err));
   rr_state_info info;
@@ -220,7 +220,7 @@ int main(int argc, char **argv) {
   EXPECT(RR_E_RUNNING, rr_delete(c, 0, NULL, &err));
   rr_process *init = NULL;
   OK(rr_init_process(c, &init, &err));
-  OK(rr_kill(c, SIGKILL, RR_KILL_ALL, &err));
+  OK(rr_kill(c, SIGKILL, RR_KILL_ALL, NULL, &err));
   CHECK(wait_for(init).sig == SIGKILL);
   OK(rr_delete(c, 0, NULL, &err));
   rr_process_unref(init);

@@ -12,7 +12,7 @@ static void without_error(rr_context *ctx) {
   CHECK(rr_open(NULL, NULL, NULL, NULL) == BAD);
   CHECK(rr_open(ctx, "none-such", &c, NULL) == RR_E_NOT_FOUND && c == NULL);
   CHECK(rr_start(NULL, NULL, NULL) == BAD);
-  CHECK(rr_kill(NULL, SIGKILL, 0, NULL) == BAD);
+  CHECK(rr_kill(NULL, SIGKILL, 0, NULL, NULL) == BAD);
   CHECK(rr_delete(NULL, 0, NULL, NULL) == BAD);
   CHECK(rr_exec(NULL, NULL, NULL, NULL) == BAD);
   CHECK(rr_init_process(NULL, NULL, NULL) == BAD);
@@ -20,6 +20,8 @@ static void without_error(rr_context *ctx) {
   CHECK(rr_state_json(NULL, NULL, NULL) == BAD);
   CHECK(rr_list_json(NULL, NULL, NULL) == BAD);
   CHECK(rr_pids(NULL, NULL, 0, NULL, NULL) == BAD);
+  CHECK(rr_open_ns(NULL, RR_NS_NET, NULL, NULL) == BAD);
+  CHECK(rr_open_cgroup(NULL, NULL, NULL) == BAD);
   CHECK(rr_spec_json(0, NULL, NULL) == BAD);
   CHECK(rr_features_json(NULL, NULL) == BAD);
   CHECK(rr_config_check(NULL, 0, NULL) == BAD);
@@ -74,7 +76,7 @@ static void what_gives_and_frees(void) {
   rr_context_unref(NULL);
   rr_container_unref(NULL);
   rr_process_unref(NULL);
-  CHECK(rr_context_ref(NULL) == NULL);
+  CHECK(rr_context_ref(NULL) == NULL && rr_container_ref(NULL) == NULL && rr_process_ref(NULL) == NULL);
   CHECK(rr_error_code(NULL) == RR_OK && rr_error_errno(NULL) == 0 && rr_error_chain_len(NULL) == 0);
   CHECK(strcmp(rr_error_message(NULL), "") == 0);
   CHECK(rr_error_chain(NULL, 0) == NULL && rr_error_detail(NULL, "path") == NULL && rr_error_detail(NULL, NULL) == NULL);

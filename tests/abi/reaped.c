@@ -35,7 +35,7 @@ int main(int argc, char **argv) {
     rr_process *p = exec_json(c, AS_ROOT "\"args\": [\"/bin/sh\", \"-c\", \"exit 5\"]}", &io);
     rr_exit end = wait_for(p);
     CHECK((end.flags & RR_EXIT_STATUS_LOST) || (end.code == 5 && end.sig == 0));
-    OK(rr_kill(c, SIGKILL, 0, &err));
+    OK(rr_kill(c, SIGKILL, 0, NULL, &err));
     end = wait_for(init);
     CHECK((end.flags & RR_EXIT_STATUS_LOST) || end.sig == SIGKILL);
     CHECK(status_of(c) == RR_STOPPED);

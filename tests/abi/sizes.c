@@ -126,8 +126,8 @@ static void results(rr_context *ctx, const char *bundle) {
   OK(rr_pids(c, pids, 2, &n, &err));
   CHECK(n == 1 && pids[0] > 0 && pids[1] == -5);
 
-  EXPECT(RR_E_UNSUPPORTED, rr_kill(c, SIGKILL, 2, &err));
-  EXPECT(RR_E_INVALID_ARGUMENT, rr_kill(c, 4711, 0, &err));
+  EXPECT(RR_E_UNSUPPORTED, rr_kill(c, SIGKILL, 2, NULL, &err));
+  EXPECT(RR_E_INVALID_ARGUMENT, rr_kill(c, 4711, 0, NULL, &err));
   EXPECT(RR_E_UNSUPPORTED, rr_delete(c, 1u << 5, NULL, &err));
   OK(rr_delete(c, 0, NULL, &err)); /* one that was never started needs no force */
   rr_container_unref(c);
