@@ -28,7 +28,7 @@ STATIC ?= $(OUT)/libriverrun.a
 SHARED ?= $(OUT)/c/libriverrun.so.$(VERSION)
 
 .SILENT:
-.PHONY: help build shared native-libs demo test test-guest bench lint header man install stage clean
+.PHONY: help build shared native-libs files stage-debug demo test test-guest bench lint header man install stage clean
 
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -50,6 +50,10 @@ native-libs:
 	echo $(NATIVE_LIBS)
 
 install: build ## everything, under DESTDIR, PREFIX and LIBDIR
+	$(MAKE) --no-print-directory files
+
+# What `install` puts where, of whatever profile is built.
+files:
 	echo "==> install: $(DESTDIR)$(PREFIX)"
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(BINDIR)
 	install -m 755 --strip $(SHARED) $(DESTDIR)$(LIBDIR)/libriverrun.so.$(VERSION)
@@ -70,6 +74,10 @@ install: build ## everything, under DESTDIR, PREFIX and LIBDIR
 
 stage: ## an installation for trying, in target/stage
 	$(MAKE) --no-print-directory install PREFIX=$(STAGE) LIBDIR=$(STAGE)/lib DESTDIR=
+
+# The same of a debug build, for tests of what is installed.
+stage-debug:
+	$(MAKE) --no-print-directory shared files PROFILE=debug PREFIX=$(STAGE) LIBDIR=$(STAGE)/lib DESTDIR=
 
 demo: ## a real container, created from C through pkg-config (root)
 	tests/setup/packages demo
@@ -106,6 +114,7 @@ lint: ## formatting and clippy, warnings are errors
 header: ## writes include/riverrun.h from src/ffi
 	echo "==> header: include/riverrun.h"
 	RIVERRUN_BLESS=1 $(CARGO) test --quiet --test header committed_header >/dev/null
+	python3 bindings/python/generate.py
 
 man: ## writes the man pages from the command line's own table
 	echo "==> man: man/"

@@ -1,0 +1,155 @@
+"""A container: its life, its state, what runs in it."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Optional, Sequence, Union
+
+from . import _abi
+from ._library import buffer, call, check, library, path, sized
+from .process import Process
+from .streams import IO, Lent, Pipes
+
+if TYPE_CHECKING:
+    from .context import Context
+
+
+class Status(enum.IntEnum):
+    """Where a container is in its life."""
+
+    CREATING = _abi.RR_CREATING
+    CREATED = _abi.RR_CREATED
+    RUNNING = _abi.RR_RUNNING
+    STOPPED = _abi.RR_STOPPED
+    PAUSED = _abi.RR_PAUSED
+
+
+@dataclass(frozen=True)
+class State:
+    """What a container is doing, observed at the call."""
+
+    status: Status
+    #: The first process in the host's pid namespace; 0 when it has ended.
+    pid: int
+    #: When it began, in clock ticks since boot; with `pid` it names a process for good.
+    start_time: int
+    #: Nanoseconds since 1970 UTC.
+    created_ns: int
+
+
+class Container:
+    """Made by `Context.create`, `run` and `open`. The object is not the container: letting go of it stops nothing.
+
+    Any number of threads may use one at once. As a context manager it is deleted at the end, by force.
+    """
+
+    def __init__(self, handle: ctypes.c_void_p, id: str, context: "Context", pipes: Optional[Pipes] = None):
+        self._handle = handle
+        # Its log function may be called as long as the container is used.
+        self._context = context
+        self.id = id
+        #: The host's ends of the pipes that were asked for.
+        self.pipes = pipes or Pipes()
+
+    def __del__(self, unref=library.rr_container_unref) -> None:
+        handle, self._handle = getattr(self, "_handle", None), None
+        if handle:
+            unref(handle)
+
+    def __repr__(self) -> str:
+        return f"<riverrun.Container {self.id}>"
+
+    def __enter__(self) -> "Container":
+        return self
+
+    def __exit__(self, *_exception: Any) -> None:
+        self.delete(force=True)
+        self.pipes.close()
+
+    def start(self, timeout: Optional[float] = None, cancel: Optional[int] = None) -> None:
+        """Lets a created container execute its program."""
+        check(library.rr_start, self._handle, ctypes.byref(call(timeout, cancel)))
+
+    def kill(self, signal: int, all: bool = False) -> None:
+        """Sends a signal to the first process, or to all."""
+        check(library.rr_kill, self._handle, int(signal), _abi.RR_KILL_ALL if all else 0)
+
+    def delete(self, force: bool = False, timeout: Optional[float] = None, cancel: Optional[int] = None) -> None:
+        """Takes a stopped container away; with `force` a running one as well, and one that is gone is no error."""
+        flags = _abi.RR_DELETE_FORCE if force else 0
+        check(library.rr_delete, self._handle, flags, ctypes.byref(call(timeout, cancel)))
+
+    @property
+    def init_process(self) -> Process:
+        """The first process: wait for its end, signal it, take its terminal."""
+        handle = ctypes.c_void_p()
+        check(library.rr_init_process, self._handle, ctypes.byref(handle))
+        return Process(handle)
+
+    def exec(
+        self,
+        args: Union[Sequence[str], None] = None,
+        *,
+        process: Union[dict, None] = None,
+        io: IO = IO(),
+        cgroups: Sequence[str] = (),
+        pid_file: Union[str, os.PathLike, None] = None,
+        ignore_paused: bool = False,
+        no_new_keyring: bool = False,
+        timeout: Optional[float] = None,
+        cancel: Optional[int] = None,
+    ) -> Process:
+        """Executes one more process.
+
+        `args` alone run as root in `/` with a plain PATH; `process` is a `process` object of the runtime specification,
+        to which `args` are added if given.
+        """
+        whole = dict(process or {"cwd": "/", "user": {"uid": 0, "gid": 0}, "env": [f"PATH={os.defpath}"]})
+        if args is not None:
+            whole["args"] = list(args)
+        lent, limits = Lent(io), call(timeout, cancel)
+        options = sized(_abi.rr_exec_options)
+        options.flags |= _abi.RR_EXEC_IGNORE_PAUSED if ignore_paused else 0
+        options.flags |= _abi.RR_EXEC_NO_NEW_KEYRING if no_new_keyring else 0
+        options.process = json.dumps(whole).encode()
+        options.process_len = len(options.process)
+        names = (ctypes.c_char_p * len(cgroups))(*(name.encode() for name in cgroups))
+        if cgroups:
+            options.cgroups = ctypes.cast(names, ctypes.POINTER(ctypes.c_char_p))
+            options.n_cgroups = len(cgroups)
+        options.pid_file = path(pid_file)
+        options.io, options.call = ctypes.pointer(lent.struct), ctypes.pointer(limits)
+        handle = ctypes.c_void_p()
+        check(library.rr_exec, self._handle, ctypes.byref(options), ctypes.byref(handle))
+        return Process(handle, lent.pipes())
+
+    @property
+    def state(self) -> State:
+        """What it is doing now."""
+        info = sized(_abi.rr_state_info)
+        check(library.rr_state, self._handle, ctypes.byref(info))
+        return State(Status(info.status), info.pid, info.start_time, info.created_ns)
+
+    @property
+    def status(self) -> Status:
+        """`state.status`."""
+        return self.state.status
+
+    @property
+    def state_document(self) -> dict:
+        """The document that the command line's `state` prints."""
+        return json.loads(buffer(library.rr_state_json, self._handle))
+
+    def pids(self) -> list[int]:
+        """All processes, by their pids in the host's pid namespace."""
+        room = 64
+        while True:
+            found, count = (ctypes.c_int * room)(), ctypes.c_size_t()
+            check(library.rr_pids, self._handle, found, room, ctypes.byref(count))
+            if count.value <= room:
+                return list(found[: count.value])
+            room = count.value * 2
