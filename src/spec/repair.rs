@@ -28,10 +28,24 @@ pub(super) fn repair(bytes: &[u8], process: Option<&str>) -> Option<(Vec<u8>, Ve
         Some(name) => document.get_mut(name)?,
         None => &mut document,
     };
+    user(object);
     unknown_capabilities(object, &mut warnings);
     scheduler_flags(object);
     affinity(object);
     (document != before).then(|| (document.to_string().into_bytes(), warnings))
+}
+
+/// COMPAT(runc): a user that is not named, or only by half, is 0.
+fn user(process: &mut Value) {
+    let Some(process) = process.as_object_mut() else { return };
+    let user = process.entry("user").or_insert(Value::Null);
+    if user.is_null() {
+        *user = Value::Object(Map::new());
+    }
+    let Some(user) = user.as_object_mut() else { return };
+    for id in ["uid", "gid"] {
+        user.entry(id).or_insert_with(|| 0.into());
+    }
 }
 
 /// config.md#linux-process: what the kernel has no capability for MUST be a warning, and SHOULD NOT be an error.
@@ -138,6 +152,10 @@ mod tests {
     use super::*;
 
     fn repaired(process: &Value) -> Option<(Value, Vec<String>)> {
+        let mut process = process.clone();
+        if let Some(process) = process.as_object_mut() {
+            process.entry("user").or_insert_with(|| json!({"uid": 1, "gid": 2}));
+        }
         let (bytes, warnings) = repair(process.to_string().as_bytes(), None)?;
         Some((serde_json::from_slice(&bytes).unwrap(), warnings))
     }
@@ -171,5 +189,18 @@ mod tests {
         let (process, _) =
             repaired(&json!({"execCPUAffinity": {"initial": " 0 ,, 2-3", "final": ""}})).unwrap();
         assert_eq!(process["execCPUAffinity"], json!({"initial": "0,2-3"}));
+    }
+
+    #[test]
+    fn a_user_that_is_not_named_is_root() {
+        let root = json!({"uid": 0, "gid": 0});
+        for process in [json!({}), json!({"user": null}), json!({"user": {}}), json!({"user": {"uid": 0}})] {
+            let (bytes, _) = repair(process.to_string().as_bytes(), None).unwrap();
+            let repaired: Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(repaired["user"], root, "{process}");
+        }
+        let (process, _) = repaired(&json!({"user": {"uid": 7}})).unwrap();
+        assert_eq!(process["user"], json!({"uid": 7, "gid": 0}));
+        assert_eq!(repaired(&json!({"user": "root"})), None);
     }
 }
