@@ -2,11 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::time::Duration;
 
 use serde_json::json;
 
-use super::sandbox::{Sandbox, until};
+use super::sandbox::{LIMIT, Sandbox, until};
 
 fn running() -> Option<Sandbox> {
     let sandbox = Sandbox::with_bundle("while :; do sleep 0.1; done")?;
@@ -120,7 +119,7 @@ fn detached_process_goes_on_and_its_pid_is_written() {
     let pids: Vec<u32> = serde_json::from_str(&sandbox.run("ps -f json web").stdout).unwrap();
     assert!(pids.contains(&pid.parse().unwrap()), "{pid} in {pids:?}");
     let began = sandbox.path("bundle/rootfs/tmp/began");
-    assert!(until(Duration::from_secs(5), || began.exists()));
+    assert!(until(LIMIT, || began.exists()));
 }
 
 #[test]

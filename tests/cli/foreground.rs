@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use super::sandbox::{RIVERRUN, Sandbox, Watched, until};
+use super::sandbox::{LIMIT, RIVERRUN, Sandbox, Watched, until};
 
 /// Runs `line` and waits until the container has made the file `/tmp/ready`.
 fn begun(sandbox: &Sandbox, line: &str) -> Watched {
@@ -17,7 +17,7 @@ fn begun(sandbox: &Sandbox, line: &str) -> Watched {
     command.stdout(File::create(sandbox.path("out")).unwrap());
     let child = Watched::spawn(&mut command);
     let ready = sandbox.path("bundle/rootfs/tmp/ready");
-    assert!(until(Duration::from_secs(10), || ready.exists()), "the container did not begin");
+    assert!(until(LIMIT, || ready.exists()), "the container did not begin");
     child
 }
 
@@ -53,11 +53,7 @@ fn every_signal_is_passed_on() {
         let sent = Command::new("kill").arg("-s").arg(name).arg(child.pid().to_string()).status();
         assert!(sent.unwrap().success());
         expected += &format!("{name}\n");
-        assert!(
-            until(Duration::from_secs(5), || printed(&sandbox) == expected),
-            "{name}: {}",
-            printed(&sandbox)
-        );
+        assert!(until(LIMIT, || printed(&sandbox) == expected), "{name}: {}", printed(&sandbox));
     }
     // These are riverrun's own affair.
     for signal in [Signal::SIGCHLD, Signal::SIGURG, Signal::SIGWINCH] {
@@ -79,9 +75,9 @@ fn signal_that_arrives_early_is_not_lost() {
         let status = fs::read_to_string(&status).unwrap_or_default();
         status.starts_with("Name:\triverrun\n") && !status.contains("SigBlk:\t0000000000000000")
     };
-    assert!(until(Duration::from_secs(5), blocks), "the signals are not blocked");
+    assert!(until(LIMIT, blocks), "the signals are not blocked");
     // The shell may not have its trap when the first one is passed on, so there are more. None kills riverrun.
-    assert!(until(Duration::from_secs(10), || {
+    assert!(until(LIMIT, || {
         child.signal(Signal::SIGUSR1);
         sleep(Duration::from_millis(50));
         child.has_ended()
@@ -115,16 +111,18 @@ fn keep_leaves_the_stopped_container() {
 
 #[test]
 fn orphans_are_reaped() {
-    let script = "for i in 1 2 3 4 5 6 7 8; do (sleep 0.2 &) ; done; : >/tmp/ready; sleep 1";
+    let script = "for i in 1 2 3 4 5 6 7 8; do (sleep 0.2 &) ; done; : >/tmp/ready
+        while [ ! -e /tmp/go ]; do sleep 0.05; done";
     let Some(mut sandbox) = Sandbox::with_bundle(script) else { return };
     // Without a pid namespace the orphans come to riverrun, not to the container's first process.
     let namespaces = sandbox.config["linux"]["namespaces"].as_array().unwrap().clone();
     sandbox.config["linux"]["namespaces"] = namespaces.into_iter().filter(|it| it["type"] != "pid").collect();
     sandbox.write_config();
     let mut child = begun(&sandbox, "run -b bundle web");
-    sleep(Duration::from_millis(600));
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.pid())).unwrap();
-    assert_eq!(children.split_whitespace().count(), 1, "children of riverrun: {children}");
+    let children = || fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.pid())).unwrap();
+    let one = || children().split_whitespace().count() == 1;
+    assert!(until(LIMIT, one), "children of riverrun: {}", children());
+    fs::write(sandbox.path("bundle/rootfs/tmp/go"), "").unwrap();
     assert_eq!(child.wait(), 0);
 }
 

@@ -2,11 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::sandbox::{Sandbox, until};
+use super::sandbox::{LIMIT, Sandbox, until};
 
 const FOREVER: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
 
@@ -16,7 +15,7 @@ fn status(sandbox: &Sandbox, id: &str) -> String {
 }
 
 fn stopped(sandbox: &Sandbox, id: &str) -> bool {
-    until(Duration::from_secs(10), || status(sandbox, id) == "stopped")
+    until(LIMIT, || status(sandbox, id) == "stopped")
 }
 
 #[test]
@@ -190,4 +189,45 @@ fn relative_paths_are_relative_to_the_caller_not_to_the_bundle() {
     command.args(["--root", "root", "create", "-b", "bundle", "web"]).current_dir(&sandbox.directory);
     sandbox.outcome(command).ok();
     assert_eq!(sandbox.ids(), ["web"]);
+}
+
+#[test]
+fn patterns_name_every_container_that_matches() {
+    let Some(sandbox) = Sandbox::with_bundle(FOREVER) else { return };
+    let cgroup = |mut sandbox: Sandbox, name: &str| {
+        let path = format!("/{}-{name}", sandbox.directory.file_name().unwrap().to_string_lossy());
+        sandbox.config["linux"]["cgroupsPath"] = json!(path);
+        sandbox.write_config();
+        sandbox.run(&format!("run -d -b bundle {name}")).ok();
+        sandbox
+    };
+    let sandbox = ["web-1", "web-2", "db"].into_iter().fold(sandbox, cgroup);
+    // What a killed create leaves: a directory, and no state.
+    fs::create_dir(sandbox.path("root/web-3")).unwrap();
+    sandbox.run("kill --regex ^web-[0-9]$ KILL").ok();
+    assert!(stopped(&sandbox, "web-1") && stopped(&sandbox, "web-2"));
+    assert_eq!(status(&sandbox, "db"), "running");
+    // One that fails does not keep the others; the status tells of it.
+    let outcome = sandbox.run("delete -r .");
+    assert_eq!(outcome.status, 1);
+    assert!(
+        outcome.message().starts_with("db: cannot delete container db that is not stopped"),
+        "{outcome:?}"
+    );
+    assert_eq!(sandbox.ids(), ["db"]);
+    assert!(!sandbox.path("root/web-3").exists());
+    sandbox.run("delete --force --regex .*").ok();
+    assert_eq!(sandbox.ids(), [""; 0]);
+    sandbox.run("kill -r nobody").ok();
+    let outcome = sandbox.run("kill --regex ( KILL");
+    assert!(outcome.message().starts_with("parse regular expression: "), "{outcome:?}");
+    assert_eq!(outcome.status, 1);
+}
+
+#[test]
+fn process_without_a_user_is_root() {
+    let Some(mut sandbox) = Sandbox::with_bundle("id -u; id -g") else { return };
+    sandbox.config["process"].as_object_mut().unwrap().remove("user");
+    sandbox.write_config();
+    assert_eq!(sandbox.run("run -b bundle web").ok().stdout, "0\n0\n");
 }

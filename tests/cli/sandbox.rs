@@ -23,7 +23,7 @@ const APPLETS: &[&str] = &[
     "readlink", "sh", "sleep", "stty", "tail", "tr", "true", "tty", "wc",
 ];
 /// How long any single run of the program may take.
-pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a run left: its status and all that it printed.
 #[derive(Debug, PartialEq, Eq)]

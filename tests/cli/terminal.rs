@@ -90,7 +90,9 @@ impl Session {
         let status = self.child.wait();
         let after = tcgetattr(&self.slave).unwrap();
         assert!(after == self.before, "the terminal is not as it was: {after:?}");
-        while let Ok(chunk) = self.chunks.recv_timeout(Duration::from_millis(200)) {
+        // With the last of the terminal's other side its reader ends.
+        drop(self.slave);
+        while let Ok(chunk) = self.chunks.recv_timeout(LIMIT) {
             self.seen += &String::from_utf8_lossy(&chunk);
         }
         (status, self.seen)
@@ -114,8 +116,8 @@ fn shell_on_a_terminal_is_typed_at_resized_and_left() {
     session.reads("/dev/pts/0\r\n");
     assert!(session.is_raw());
     session.resizes(40, 120);
-    session.types("sleep 0.2; stty size\n");
-    session.reads("\n40 120\r\n");
+    session.types("until [ \"$(stty size)\" = '40 120' ]; do sleep 0.05; done; echo resi''zed\n");
+    session.reads("resized\r\n");
     session.types("exit 5\n");
     assert_eq!(session.ends().0, 5);
     assert_eq!(sandbox.ids(), [""; 0]);
@@ -130,8 +132,8 @@ fn exec_on_a_terminal_is_the_same() {
     session.reads("\n24 80\r\n");
     session.reads("three terminals\r\n");
     session.resizes(50, 132);
-    session.types("sleep 0.2; stty size\n");
-    session.reads("\n50 132\r\n");
+    session.types("until [ \"$(stty size)\" = '50 132' ]; do sleep 0.05; done; echo resi''zed\n");
+    session.reads("resized\r\n");
     session.types("exit 6\n");
     assert_eq!(session.ends().0, 6);
 }
@@ -221,14 +223,12 @@ fn grandchild_that_keeps_the_terminal_does_not_hold_up_the_end() {
     let Some(sandbox) = Sandbox::with_bundle("while :; do sleep 0.1; done") else { return };
     sandbox.run("run -d -b bundle web").ok();
     // The kernel hangs the terminal up when its session ends, but it can be opened anew.
-    for grandchild in ["sleep 60", "while :; do echo noise >$tty; done"] {
+    for grandchild in ["sleep 600", "while :; do echo noise >$tty; done"] {
         let mut command = sandbox.command("exec -t web sh -c");
         command.arg(format!("tty=$(tty); trap '' HUP; ({grandchild}) & echo done; sleep 0.2"));
-        let start = Instant::now();
         let (status, printed) = Session::begin(command).ends_after_reading();
         assert_eq!(status, 0);
         assert!(printed.contains("done\r\n"), "{printed}");
-        assert!(start.elapsed() < Duration::from_secs(10), "{grandchild}");
     }
 }
 
@@ -245,7 +245,7 @@ fn output_that_nobody_reads_costs_no_time_and_the_end_still_comes() {
         .stdout(Stdio::piped());
     let mut child = Watched::spawn(&mut command);
     let ready = sandbox.path("bundle/rootfs/tmp/ready");
-    assert!(until(Duration::from_secs(10), || ready.exists()));
+    assert!(until(LIMIT, || ready.exists()));
     thread::sleep(Duration::from_millis(500));
     let idles = |child: &Watched| {
         let before = ticks(child.0.id());

@@ -5,11 +5,12 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::sandbox::{Outcome, RIVERRUN, Sandbox};
+use super::sandbox::{LIMIT, Outcome, RIVERRUN, Sandbox};
 
 const COMMANDS: &[&str] = &[
     "completion",
@@ -18,6 +19,7 @@ const COMMANDS: &[&str] = &[
     "exec",
     "features",
     "help",
+    "info",
     "kill",
     "list",
     "man",
@@ -122,7 +124,35 @@ fn bash_completes_commands_options_and_values() {
     assert_eq!(complete("riverrun --root /x sta"), "start state");
     assert_eq!(complete("riverrun run --no-"), "--no-subreaper --no-pivot --no-new-keyring");
     assert_eq!(complete("riverrun list --format "), "table json");
-    assert_eq!(complete("riverrun completion "), "bash zsh");
+    assert_eq!(complete("riverrun completion "), "bash zsh fish");
+}
+
+#[test]
+fn fish_completes_commands_options_and_values() {
+    let sandbox = Sandbox::empty();
+    fs::write(sandbox.path("script"), sandbox.run("completion fish").ok().stdout).unwrap();
+    let complete = |line: &str| {
+        let mut fish = Command::new("fish");
+        fish.args(["--private", "--no-config", "-c"]).arg(format!("source script; complete -C '{line}'"));
+        fish.env("HOME", &sandbox.directory).env("XDG_CONFIG_HOME", &sandbox.directory);
+        let output = fish.current_dir(&sandbox.directory).output().ok()?;
+        let text = String::from_utf8(output.stdout).unwrap();
+        Some(
+            text.lines()
+                .map(|line| line.split('\t').next().unwrap().to_owned())
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
+    };
+    let Some(commands) = complete("riverrun sta") else {
+        eprintln!("skipped: fish is not installed");
+        return;
+    };
+    assert_eq!(commands, "start state");
+    assert_eq!(complete("riverrun --root /x sta").unwrap(), "start state");
+    assert_eq!(complete("riverrun run --no-p").unwrap(), "--no-pivot");
+    assert_eq!(complete("riverrun list --format ").unwrap(), "json table");
+    assert_eq!(complete("riverrun completion ").unwrap(), "bash fish zsh");
 }
 
 #[test]
@@ -133,7 +163,7 @@ fn zsh_script_is_well_formed() {
         Err(error) => eprintln!("skipped: zsh: {error}"),
         Ok(output) => assert!(output.status.success(), "{output:?}"),
     }
-    assert_eq!(sandbox.run("completion csh").message(), "unknown shell \"csh\": not bash or zsh");
+    assert_eq!(sandbox.run("completion csh").message(), "unknown shell \"csh\": not one of bash, zsh, fish");
 }
 
 #[test]
@@ -164,6 +194,41 @@ fn new_log_is_for_its_owner_to_write() {
         log.starts_with("time=\"") && log.ends_with(" level=error msg=\"container does not exist\"\n"),
         "{log}"
     );
+}
+
+/// In a mount namespace of its own, where the daemons' sockets are ours.
+#[test]
+fn log_lines_go_to_the_daemon_that_is_named() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: a mount needs root");
+        return;
+    }
+    for (daemon, place, wanted) in [
+        ("journald:web", "/run/systemd/journal/socket", "PRIORITY=3\nSYSLOG_IDENTIFIER=web\n"),
+        ("syslog:web", "/dev/log", "<27>web["),
+        ("syslog:", "/dev/log", "<27>riverrun["),
+    ] {
+        let sandbox = Sandbox::empty();
+        let unheard = sandbox.run(&format!("--log {daemon} state nobody"));
+        let listener = UnixDatagram::bind(sandbox.path("socket")).unwrap();
+        listener.set_read_timeout(Some(LIMIT)).unwrap();
+        let script = format!(
+            "mount -t tmpfs none {} && mkdir -p $(dirname {place}) && touch {place} && mount --bind socket {place} && \"$@\"",
+            &place[..4]
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script, "sh", RIVERRUN, "--root", &sandbox.root()]);
+        command.args(["--log", daemon, "state", "nobody"]).current_dir(&sandbox.directory);
+        let outcome = sandbox.outcome(command);
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (1, "container does not exist\n"), "{daemon}");
+        let mut datagram = [0; 1024];
+        let length = listener.recv(&mut datagram).unwrap();
+        let text = String::from_utf8_lossy(&datagram[..length]).into_owned();
+        assert!(text.starts_with(wanted) && text.contains("container does not exist"), "{text:?}");
+        if !fs::exists(place).unwrap() {
+            assert_eq!(unheard.message(), format!("connect to {place}: no such file or directory"));
+        }
+    }
 }
 
 #[test]
@@ -217,6 +282,18 @@ fn list_of_nothing_is_a_title_or_null() {
     assert_eq!(sandbox.run("list -f json").ok().stdout, "null\n");
     assert_eq!(sandbox.run("list --quiet").ok().stdout, "");
     assert_eq!(sandbox.run("list -f yaml").message(), "invalid format option");
+}
+
+#[test]
+fn info_tells_of_the_host_to_people_and_to_programs() {
+    let sandbox = Sandbox::empty();
+    let told = sandbox.run("info").ok().stdout;
+    assert!(told.lines().any(|line| line == format!("state root:             {}", sandbox.root())), "{told}");
+    let document: Value = serde_json::from_str(&sandbox.run("info -f json").ok().stdout).unwrap();
+    assert_eq!(document["state-root"], sandbox.root());
+    assert!(document["namespaces"].as_str().unwrap().contains("mnt"), "{document}");
+    assert_eq!(sandbox.run("info -f yaml").message(), "invalid format option");
+    assert!(!sandbox.path("root").exists(), "nothing is made");
 }
 
 /// As nobody, with no place to write: engines ask before there is a container, and anybody may.

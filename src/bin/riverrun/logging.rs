@@ -16,13 +16,21 @@ use riverrun::Level;
 
 use crate::args::Matches;
 use crate::failure::{Failure, io_failure};
+use crate::log_daemon::LogDaemon;
 
 /// Where log lines go, how they look and which are left out.
 #[derive(Debug)]
 pub(crate) struct Log {
-    file: Option<File>,
+    to: Destination,
     format: Format,
     level: Level,
+}
+
+#[derive(Debug)]
+enum Destination {
+    StandardError,
+    File(File),
+    Daemon(LogDaemon),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +50,7 @@ const LEVELS: &[(&str, Level)] = &[
 impl Default for Log {
     /// Text on standard error: what holds until the options are known.
     fn default() -> Self {
-        Self { file: None, format: Format::Text, level: Level::Info }
+        Self { to: Destination::StandardError, format: Format::Text, level: Level::Info }
     }
 }
 
@@ -63,18 +71,8 @@ impl Log {
                 .map(|(_, level)| *level)
                 .ok_or_else(|| format!("invalid log-level: {word}"))?,
         };
-        let file = match globals.text("log") {
-            None => None,
-            Some(path) => Some(
-                OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .mode(0o644)
-                    .open(path)
-                    .map_err(|error| io_failure(&format!("open {path}"), &error))?,
-            ),
-        };
-        Ok(Self { file, format, level })
+        let to = globals.text("log").map_or(Ok(Destination::StandardError), Destination::named)?;
+        Ok(Self { to, format, level })
     }
 
     /// Writes one line. There is nobody to tell if that does not succeed.
@@ -82,19 +80,35 @@ impl Log {
         if level > self.level {
             return;
         }
-        let line = self.format.line(level, message, &rfc3339(SystemTime::now()));
-        let _ = match &self.file {
-            Some(file) => (&*file).write_all(line.as_bytes()),
-            None => io::stderr().lock().write_all(line.as_bytes()),
+        let line = || self.format.line(level, message, &rfc3339(SystemTime::now()));
+        let _ = match &self.to {
+            Destination::File(file) => (&*file).write_all(line().as_bytes()),
+            Destination::StandardError => io::stderr().lock().write_all(line().as_bytes()),
+            Destination::Daemon(daemon) => {
+                daemon.line(level, message);
+                Ok(())
+            }
         };
     }
 
-    /// Tells the error that ends the program: in the log, and on standard error too if the log is a file.
+    /// Tells the error that ends the program: in the log, and on standard error too if the log is elsewhere.
     pub(crate) fn fatal(&self, message: &str) {
         self.line(Level::Error, message);
-        if self.file.is_some() {
+        if !matches!(self.to, Destination::StandardError) {
             let _ = writeln!(io::stderr().lock(), "{message}");
         }
+    }
+}
+
+impl Destination {
+    /// What the value of `--log` names. crun's `file:` is taken too, for a file whose name looks like a daemon's.
+    fn named(value: &str) -> Result<Self, Failure> {
+        if let Some(daemon) = LogDaemon::named(value)? {
+            return Ok(Self::Daemon(daemon));
+        }
+        let path = value.strip_prefix("file:").unwrap_or(value);
+        let open = OpenOptions::new().append(true).create(true).mode(0o644).open(path);
+        open.map(Self::File).map_err(|error| io_failure(&format!("open {path}"), &error))
     }
 }
 

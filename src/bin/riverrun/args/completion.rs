@@ -1,21 +1,22 @@
-//! Completion scripts for bash and zsh, printed from the table.
+//! Completion scripts for bash, zsh and fish, printed from the table.
 //!
-//! Both complete commands, options, the values of options and the ids of containers, which they ask
+//! All complete commands, options, the values of options and the ids of containers, which they ask
 //! `riverrun list -q` for, with the `--root` that stands on the line. zsh's script is a list of `_arguments`
-//! specifications; bash's needs nothing but bash.
+//! specifications, fish's of `complete` commands; bash's needs nothing but bash.
 #![forbid(unsafe_code)]
 
 use super::table::{COMMANDS, GLOBAL_FLAGS};
 use super::{Command, Complete, Flag, Takes};
 
 /// The shells.
-pub(crate) const SHELLS: &[&str] = &["bash", "zsh"];
+pub(crate) const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 
 /// The script for `shell`, if there is one.
 pub(crate) fn script(shell: &str) -> Option<String> {
     match shell {
         "bash" => Some(bash()),
         "zsh" => Some(zsh()),
+        "fish" => Some(fish()),
         _ => None,
     }
 }
@@ -151,6 +152,77 @@ fn zsh_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
+const FISH_HEAD: &str = r#"# fish completion for riverrun, printed by "riverrun completion fish".
+function __riverrun_command
+    set -l words (commandline -opc)
+    set -e words[1]
+    while set -q words[1]
+        switch $words[1]
+            case @VALUED@
+                set -q words[2]; and set -e words[1]
+            case '-*'
+            case '*'
+                echo $words[1]
+                return 0
+        end
+        set -e words[1]
+    end
+    return 1
+end
+function __riverrun_is
+    contains -- (__riverrun_command) $argv
+end
+function __riverrun_ids
+    set -l words (commandline -opc)
+    set -l root
+    set -l at (contains -i -- --root $words); and set root --root $words[(math $at + 1)]
+    riverrun $root list -q 2>/dev/null
+end
+complete -c riverrun -f
+"#;
+
+fn fish() -> String {
+    let valued = GLOBAL_FLAGS.iter().filter(|flag| flag.takes.hint().is_some()).flat_map(spellings);
+    let mut text = FISH_HEAD.replace("@VALUED@", &joined(valued, " "));
+    for flag in GLOBAL_FLAGS {
+        text += &fish_flag("not __riverrun_command", flag);
+    }
+    for command in COMMANDS {
+        let about = fish_quoted(command.about);
+        let name = command.name;
+        text += &format!("complete -c riverrun -n 'not __riverrun_command' -a {name} -d {about}\n");
+        let condition = format!("__riverrun_is {name}");
+        for flag in command.flags {
+            text += &fish_flag(&condition, flag);
+        }
+        let arguments = match name {
+            "completion" => SHELLS.join(" "),
+            "help" => joined(COMMANDS.iter().map(|command| command.name), " "),
+            _ if names_existing(command) => String::from("(__riverrun_ids)"),
+            _ => continue,
+        };
+        text += &format!("complete -c riverrun -n '{condition}' -a '{arguments}'\n");
+    }
+    text
+}
+
+fn fish_flag(condition: &str, flag: &Flag) -> String {
+    let short = flag.short.map_or(String::new(), |short| format!(" -s {short}"));
+    let value = match flag.takes.hint().map(|hint| hint.complete) {
+        None => String::new(),
+        Some(Complete::Free) => String::from(" -x"),
+        Some(Complete::Files) => String::from(" -r -F"),
+        Some(Complete::Directories) => String::from(" -x -a '(__fish_complete_directories)'"),
+        Some(Complete::Words(words)) => format!(" -x -a '{}'", words.join(" ")),
+    };
+    let about = fish_quoted(flag.about);
+    format!("complete -c riverrun -n '{condition}'{short} -l {}{value} -d {about}\n", flag.long)
+}
+
+fn fish_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 /// `--bundle`, `-b`
 fn spellings(flag: &Flag) -> Vec<String> {
     let long = format!("--{}", flag.long);
@@ -174,14 +246,18 @@ mod tests {
     fn scripts_know_every_command_and_flag() {
         for shell in SHELLS {
             let text = script(shell).expect("a listed shell has a script");
+            let dashes = if *shell == "fish" { "-l " } else { "--" };
             for command in COMMANDS {
                 assert!(text.contains(command.name), "{shell}: {}", command.name);
                 assert!(
-                    command.flags.iter().all(|flag| text.contains(&format!("--{}", flag.long))),
+                    command.flags.iter().all(|flag| text.contains(&format!("{dashes}{}", flag.long))),
                     "{shell}"
                 );
             }
-            assert!(!text.contains('@') || !text.contains("@COMMANDS@"), "{shell}: a placeholder is left");
+            assert!(
+                !text.contains("@COMMANDS@") && !text.contains("@VALUED@"),
+                "{shell}: a placeholder is left"
+            );
         }
         assert_eq!(script("csh"), None);
     }

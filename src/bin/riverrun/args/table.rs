@@ -52,7 +52,13 @@ pub(crate) const GLOBAL_FLAGS: &[Flag] = &[
         "/run/riverrun, or $XDG_RUNTIME_DIR/riverrun for a user",
     ),
     or(
-        one("log", None, "FILE", Complete::Files, "where log lines and the final error are appended"),
+        one(
+            "log",
+            None,
+            "FILE",
+            Complete::Files,
+            "where log lines and the final error are appended: a file, journald:NAME or syslog:NAME",
+        ),
         "standard error",
     ),
     or(
@@ -141,6 +147,12 @@ const PRESERVE_FDS: Flag = or(
     "0",
 );
 
+const REGEX: Flag = switch(
+    "regex",
+    Some("r"),
+    "take CONTAINER-ID as a regular expression: every container is meant whose id it matches somewhere",
+);
+
 const ID: &str = "CONTAINER-ID";
 
 /// The commands, by name.
@@ -148,7 +160,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "completion",
         about: "print a shell's completion script",
-        arguments: "bash|zsh",
+        arguments: "bash|zsh|fish",
         arity: Arity::Exactly(1),
         tail: false,
         details: &[
@@ -188,11 +200,14 @@ pub(crate) const COMMANDS: &[Command] = &[
         details: &[
             "The container must be stopped, or created and never started. Its cgroups and its state directory are removed and its poststop hooks run.",
         ],
-        flags: &[switch(
-            "force",
-            Some("f"),
-            "kill the container first if it runs; succeed if there is no such container",
-        )],
+        flags: &[
+            switch(
+                "force",
+                Some("f"),
+                "kill the container first if it runs; succeed if there is no such container",
+            ),
+            REGEX,
+        ],
         run: commands::delete::delete,
     },
     Command {
@@ -265,6 +280,18 @@ pub(crate) const COMMANDS: &[Command] = &[
         run: commands::help::help,
     },
     Command {
+        name: "info",
+        about: "print what this host has for containers",
+        arguments: "",
+        arity: Arity::Exactly(0),
+        tail: false,
+        details: &[
+            "Kernel, namespaces, cgroups, security modules and helper programs, as they are found now.",
+        ],
+        flags: &[or(one("format", Some("f"), "FORMAT", FORMATS, "table or json"), "table")],
+        run: commands::info::info,
+    },
+    Command {
         name: "kill",
         about: "send a signal to a container's first process",
         arguments: "CONTAINER-ID [SIGNAL]",
@@ -274,11 +301,10 @@ pub(crate) const COMMANDS: &[Command] = &[
             "The signal is a name, with SIG or without, in capitals or not (TERM, sigusr1, RTMIN+3), or a number up to 64. Without one it is TERM.",
             "Where the container has no pid namespace of its own, KILL goes to every one of its processes.",
         ],
-        flags: &[switch(
-            "all",
-            Some("a"),
-            "signal every process of the container; succeed if it has stopped",
-        )],
+        flags: &[
+            switch("all", Some("a"), "signal every process of the container; succeed if it has stopped"),
+            REGEX,
+        ],
         run: commands::kill::kill,
     },
     Command {

@@ -10,8 +10,8 @@ use crate::session::Session;
 /// Prints the script.
 pub(crate) fn completion(_: &Session, matches: &Matches) -> Outcome {
     let shell = matches.id();
-    let text =
-        script(shell).ok_or_else(|| format!("unknown shell \"{shell}\": not {}", SHELLS.join(" or ")))?;
+    let text = script(shell)
+        .ok_or_else(|| format!("unknown shell \"{shell}\": not one of {}", SHELLS.join(", ")))?;
     output::print(&text)?;
     Ok(0)
 }

@@ -8,6 +8,7 @@ pub(crate) mod delete;
 pub(crate) mod exec;
 pub(crate) mod features;
 pub(crate) mod help;
+pub(crate) mod info;
 pub(crate) mod kill;
 pub(crate) mod list;
 pub(crate) mod man;
