@@ -65,6 +65,14 @@ RR_CREATED = 1
 RR_RUNNING = 2
 RR_STOPPED = 3
 RR_PAUSED = 4
+RR_NS_MOUNT = 1
+RR_NS_PID = 2
+RR_NS_NET = 3
+RR_NS_IPC = 4
+RR_NS_UTS = 5
+RR_NS_USER = 6
+RR_NS_CGROUP = 7
+RR_NS_TIME = 8
 RR_SPEC_ROOTLESS = (1 << 0)
 RR_EXIT_CORE = (1 << 1)
 RR_EXIT_STATUS_LOST = (1 << 2)
@@ -221,9 +229,10 @@ FUNCTIONS = [
     ("rr_run", c_int32, [c_void_p, c_char_p, POINTER(rr_create_options), POINTER(c_void_p), POINTER(c_void_p)]),
     ("rr_open", c_int32, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
     ("rr_start", c_int32, [c_void_p, POINTER(rr_call), POINTER(c_void_p)]),
-    ("rr_kill", c_int32, [c_void_p, c_int, c_uint64, POINTER(c_void_p)]),
+    ("rr_kill", c_int32, [c_void_p, c_int, c_uint64, POINTER(rr_call), POINTER(c_void_p)]),
     ("rr_delete", c_int32, [c_void_p, c_uint64, POINTER(rr_call), POINTER(c_void_p)]),
     ("rr_init_process", c_int32, [c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    ("rr_container_ref", c_void_p, [c_void_p]),
     ("rr_container_unref", None, [c_void_p]),
     ("rr_exec_options_init", None, [POINTER(rr_exec_options), c_size_t]),
     ("rr_exec", c_int32, [c_void_p, POINTER(rr_exec_options), POINTER(c_void_p), POINTER(c_void_p)]),
@@ -231,6 +240,8 @@ FUNCTIONS = [
     ("rr_state_json", c_int32, [c_void_p, POINTER(rr_buf), POINTER(c_void_p)]),
     ("rr_list_json", c_int32, [c_void_p, POINTER(rr_buf), POINTER(c_void_p)]),
     ("rr_pids", c_int32, [c_void_p, POINTER(c_int), c_size_t, POINTER(c_size_t), POINTER(c_void_p)]),
+    ("rr_open_ns", c_int32, [c_void_p, c_int, POINTER(c_int), POINTER(c_void_p)]),
+    ("rr_open_cgroup", c_int32, [c_void_p, POINTER(c_int), POINTER(c_void_p)]),
     ("rr_spec_json", c_int32, [c_uint64, POINTER(rr_buf), POINTER(c_void_p)]),
     ("rr_features_json", c_int32, [POINTER(rr_buf), POINTER(c_void_p)]),
     ("rr_config_check", c_int32, [c_char_p, c_size_t, POINTER(c_void_p)]),
@@ -240,5 +251,6 @@ FUNCTIONS = [
     ("rr_process_wait", c_int32, [c_void_p, POINTER(rr_call), POINTER(rr_exit), POINTER(c_void_p)]),
     ("rr_process_signal", c_int32, [c_void_p, c_int, POINTER(c_void_p)]),
     ("rr_process_resize", c_int32, [c_void_p, c_uint16, c_uint16, POINTER(c_void_p)]),
+    ("rr_process_ref", c_void_p, [c_void_p]),
     ("rr_process_unref", None, [c_void_p]),
 ]
