@@ -1,6 +1,7 @@
 //! A state root and what was found out about the host, shared by all calls; and the handle on one container.
 #![forbid(unsafe_code)]
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -179,15 +180,17 @@ impl Context {
 fn default_root() -> PathBuf {
     let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty());
     match own {
-        Some(directory) if is_ordinary_user() => Path::new(&directory).join("riverrun"),
+        Some(directory) if is_ordinary_user(Host::probe_user(), std::env::var_os("USER").as_deref()) => {
+            Path::new(&directory).join("riverrun")
+        }
         _ => PathBuf::from("/run/riverrun"),
     }
 }
 
-/// Not root; or root of a user namespace that somebody else entered (runc's rule: `$USER` tells).
-fn is_ordinary_user() -> bool {
-    let host = Host::probe_user();
-    host.0 != 0 || (host.1 && std::env::var_os("USER").is_some_and(|user| user != "root" && !user.is_empty()))
+/// Not root; or root of a user namespace that somebody else entered.
+// COMPAT(runc): `$USER` tells, and who does not say it is not root.
+fn is_ordinary_user((euid, in_user_namespace): (u32, bool), user: Option<&OsStr>) -> bool {
+    euid != 0 || (in_user_namespace && user.is_none_or(|user| user != "root"))
 }
 
 /// One container, by its id in a context. Dropping it stops and deletes nothing.
@@ -313,5 +316,14 @@ mod tests {
     fn the_init_program_stays_small() {
         // A container that is created and not started holds little more than this.
         assert!(INIT.len() <= 128 << 10, "{} bytes", INIT.len());
+    }
+
+    #[test]
+    fn root_of_a_user_namespace_is_an_ordinary_user_unless_it_says_otherwise() {
+        let user = |name: &'static str| Some(OsStr::new(name));
+        assert!(is_ordinary_user((1000, false), user("root")));
+        assert!(is_ordinary_user((0, true), None) && is_ordinary_user((0, true), user("somebody")));
+        assert!(!is_ordinary_user((0, true), user("root")));
+        assert!(!is_ordinary_user((0, false), None) && !is_ordinary_user((0, false), user("somebody")));
     }
 }
