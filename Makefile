@@ -28,7 +28,7 @@ STATIC ?= $(OUT)/libriverrun.a
 SHARED ?= $(OUT)/c/libriverrun.so.$(VERSION)
 
 .SILENT:
-.PHONY: help build shared native-libs files stage-debug demo test test-guest bench lint header man install stage clean
+.PHONY: help build shared native-libs files stage-debug demo test test-engines test-guest bench lint header man install stage clean
 
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -83,6 +83,10 @@ demo: ## a real container, created from C through pkg-config (root)
 	tests/setup/packages demo
 	$(MAKE) --no-print-directory stage
 	tests/setup/demo $(STAGE) $(TARGET)/demo
+
+test-engines: ## containerd, Docker, Podman, buildah and CRI with riverrun as with runc (root, Debian)
+	tests/setup/packages engines
+	tests/engines/run
 
 test: ## every test, packages and peers included; closes with the sum
 	tests/setup/packages test

@@ -1,0 +1,255 @@
+#!/bin/bash
+# podman.sh: podman as root and as an ordinary user, with conmon. Run by tests/engines/run.
+. "$(dirname "$0")/lib.sh"
+needs=(podman conmon runc busybox tmux jq ip)
+
+program=$WORK/bin/$RUNTIME
+busybox=localhost/busybox:story
+export CONTAINERS_CONF=$WORK/containers.conf
+export CONTAINERS_STORAGE_CONF=$WORK/storage.conf
+export TMPDIR=$WORK/tmp
+p() { podman "$@"; }
+run() { p run --network none "$@"; }
+running() { # NAME OPTION...: in the background
+  local name=$1
+  shift
+  run --detach --name "$name" "$@" "$busybox" sleep 3000
+}
+over() { p rm --force --time 0 "$@"; }
+state() { p container inspect --format '{{.State.Status}}' "$1"; }
+
+configure() { # DIR: what podman reads, for the user whose DIR it is
+  local ulimits='"nofile=1024:1024", "nproc=1024:1024"'
+  cat >"$1/containers.conf" <<TOML
+[containers]
+# The default asks for more than a machine without CAP_SYS_RESOURCE gives.
+default_ulimits = [$ulimits]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "$program"
+runtime_supports_json = ["runc", "riverrun"]
+[network]
+network_backend = "cni"
+network_config_dir = "$1/net"
+TOML
+  cat >"$1/storage.conf" <<TOML
+[storage]
+driver = "${2:-overlay}"
+graphroot = "$1/storage"
+runroot = "$1/run"
+TOML
+  mkdir -p "$1/net" "$1/tmp" "$1/run"
+}
+start() {
+  wrapper
+  configure "$WORK"
+  image "$WORK/image.tar" "$busybox"
+  p load --input "$WORK/image.tar"
+  install -d -o engine -g engine "$WORK/home" "$WORK/home/xdg"
+  chmod 700 "$WORK/home/xdg"
+  configure "$WORK/home" vfs
+  chown -R engine:engine "$WORK/home"
+}
+stop() { p rm --all --force --time 0; }
+sweep() {
+  p pod rm --all --force --time 0
+  p rm --all --force --time 0
+}
+user() { # COMMAND...: as an ordinary user
+  setpriv --reuid engine --regid engine --init-groups env -i PATH="$PATH" HOME="$WORK/home" XDG_RUNTIME_DIR="$WORK/home/xdg" \
+    CONTAINERS_CONF="$WORK/home/containers.conf" CONTAINERS_STORAGE_CONF="$WORK/home/storage.conf" TMPDIR="$WORK/home/tmp" \
+    bash -c 'cd ~ && exec "$@"' bash "$@"
+}
+
+check_run_prints() {
+  same hello "$(run --rm "$busybox" echo hello)"
+  grep -q 'create --bundle' "$calls"
+}
+check_run_passes_the_exit_status() {
+  same 42 "$(status run --rm "$busybox" sh -c 'exit 42')"
+  same 127 "$(status run --rm "$busybox" /no/such)"
+  same 126 "$(status run --rm "$busybox" /etc/passwd)"
+}
+check_standard_streams() {
+  same err "$(run --rm "$busybox" sh -c 'echo out; echo err >&2' 2>&1 >/dev/null)"
+  same "a b" "$(printf 'a\nb\n' | run --rm --interactive "$busybox" xargs echo)"
+}
+check_much_output_is_whole() {
+  same "$(seq 1 100000 | md5sum)" "$(run --rm "$busybox" seq 1 100000 | md5sum)"
+}
+check_environment_directory_user_and_arguments() {
+  same "v /tmp 1000:1000 a b" "$(run --rm --env N=v --workdir /tmp --user app "$busybox" \
+    sh -c 'echo $N $(pwd) $(id -u):$(id -g) "$1"' sh 'a b')"
+}
+check_mounts_and_a_read_only_root() {
+  mkdir -p "$WORK/shared"
+  echo here >"$WORK/shared/file"
+  same "here no" "$(run --rm --read-only --volume "$WORK/shared:/mnt:ro" "$busybox" \
+    sh -c 'echo $(cat /mnt/file) $(touch /mnt/x 2>/dev/null || touch /x 2>/dev/null || echo no)')"
+  same "7" "$(run --rm --tmpfs /scratch:size=1m --volume named:/named "$busybox" sh -c 'echo 7 >/named/f; echo 8 >/scratch/f; cat /named/f')"
+}
+check_capabilities_limits_and_privileges() {
+  local found
+  found=$(run --rm --cap-drop ALL --cap-add NET_ADMIN "$busybox" awk '/^CapBnd/ { print $2 }' /proc/self/status)
+  same 0000000000001000 "$found"
+  same 123 "$(run --rm --ulimit nofile=123:123 --ulimit nproc=1024:1024 "$busybox" sh -c 'ulimit -n')"
+  same 1 "$(run --rm --security-opt no-new-privileges "$busybox" awk '/^NoNewPrivs/ { print $2 }' /proc/self/status)"
+}
+check_privileged() {
+  same done "$(run --rm --privileged "$busybox" sh -c 'mount -t tmpfs t /tmp && echo done')"
+}
+check_seccomp() {
+  same 2 "$(run --rm "$busybox" awk '/^Seccomp:/ { print $2 }' /proc/self/status)"
+  same 0 "$(run --rm --security-opt seccomp=unconfined "$busybox" awk '/^Seccomp:/ { print $2 }' /proc/self/status)"
+}
+check_sysctl_hostname_and_namespaces_of_the_host() {
+  same "ours 1" "$(run --rm --hostname ours --sysctl net.ipv4.ip_forward=1 "$busybox" sh -c 'echo $(hostname) $(cat /proc/sys/net/ipv4/ip_forward)')"
+  same "engines" "$(p run --rm --network host --uts host "$busybox" hostname)"
+  same "$(readlink /proc/self/ns/pid)" "$(run --rm --pid host "$busybox" readlink /proc/self/ns/pid)"
+}
+check_terminal() {
+  person terminal podman run --network none --rm -it "$busybox" sh
+  sees terminal '^/ #'
+  types terminal 'tty; stty size; sleep 1; exit 3' Enter
+  sees terminal '/dev/(pts/0|console)'
+  sees terminal '30 100'
+  sees terminal 'status 3'
+  leaves terminal
+}
+check_exec() {
+  running exec
+  same in "$(p exec exec echo in)"
+  same 7 "$(status p exec exec sh -c 'exit 7')"
+  same "1000 /tmp v" "$(p exec --user app --workdir /tmp --env N=v exec sh -c 'echo $(id -u) $(pwd) $N')"
+  same x "$(echo x | p exec --interactive exec cat)"
+  same 127 "$(status p exec exec /no/such)"
+  over exec
+}
+check_exec_with_a_terminal() {
+  running execterm
+  person execterm podman exec -it execterm sh
+  sees execterm '^/ #'
+  types execterm 'tty; sleep 1; exit 5' Enter
+  sees execterm '/dev/(pts/|console)'
+  sees execterm 'status 5'
+  leaves execterm
+  over execterm
+}
+check_logs_and_wait() {
+  run --detach --name logs "$busybox" sh -c 'echo one; echo two >&2; exit 4'
+  same 4 "$(p wait logs)"
+  same "one two" "$(p logs logs 2>&1 | sort | xargs)"
+  over logs
+}
+check_stop_and_start_again() {
+  run --detach --name again "$busybox" sh -c 'trap "exit 6" TERM; while :; do sleep 0.1; done'
+  p stop --time 30 again
+  same exited "$(state again)"
+  p start again
+  same running "$(state again)"
+  p restart --time 1 again
+  same running "$(state again)"
+  over again
+}
+check_pause() {
+  running pause
+  p pause pause
+  same paused "$(state pause)"
+  has "$(fails p exec pause true)" 'can only create exec sessions on running containers|paused'
+  p unpause pause
+  same in "$(p exec pause echo in)"
+  over pause
+}
+check_top_and_stats() {
+  running stats
+  has "$(p top stats pid args)" 'sleep 3000'
+  has "$(p stats --no-stream --format '{{.Name}} {{.PIDS}} {{.MemUsage}}' stats)" '^stats [1-9]+ [0-9.]+[kM]?B'
+  over stats
+}
+check_limits() {
+  running limits --memory 64m --cpus 0.5 --pids-limit 50
+  same 67108864 "$(cgroup_file memory memory.limit_in_bytes memory.max "$(p inspect --format '{{.Id}}' limits)")"
+  has "$(cgroup_file cpu cpu.cfs_quota_us cpu.max "$(p inspect --format '{{.Id}}' limits)")" '^50000'
+  same 50 "$(cgroup_file pids pids.max pids.max "$(p inspect --format '{{.Id}}' limits)")"
+  over limits
+}
+check_update() {
+  running update --memory 64m
+  p update --memory 128m --cpus 0.25 update
+  same 134217728 "$(cgroup_file memory memory.limit_in_bytes memory.max "$(p inspect --format '{{.Id}}' update)")"
+  has "$(cgroup_file cpu cpu.cfs_quota_us cpu.max "$(p inspect --format '{{.Id}}' update)")" '^25000'
+  over update
+}
+check_memory_limit_kills() {
+  same 137 "$(status run --rm --memory 16m "$busybox" sh -c 'x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done')"
+}
+check_healthcheck() {
+  running health --health-cmd 'test -e /tmp/well || exit 1' --health-interval disable
+  same 1 "$(status p healthcheck run health)"
+  p exec health touch /tmp/well
+  same 0 "$(status p healthcheck run health)"
+  over health
+}
+check_restart_policy() {
+  run --detach --name policy --restart on-failure:2 "$busybox" sh -c 'exit 3'
+  eventually shows '^2$' p inspect --format '{{.RestartCount}}' policy
+  over policy
+}
+check_init() {
+  [ -x /usr/libexec/podman/catatonit ] || [ -x /usr/bin/catatonit ] || skip "catatonit is not installed"
+  has "$(run --rm --init "$busybox" cat /proc/1/comm)" catatonit
+}
+check_pod() {
+  command -v catatonit >/dev/null || local infra="--infra-image $busybox --infra-command=sleep"
+  p pod create --name pod --network none --infra-image "$busybox" --infra-command "/bin/sleep" --share ipc,net,uts
+  skip_pod=
+  p pod rm --force pod
+}
+check_play_kube() {
+  skip "later"
+}
+check_user_namespace() {
+  has "$(run --rm --uidmap 0:700000:65536 --gidmap 0:700000:65536 "$busybox" cat /proc/self/uid_map)" '0 +700000 +65536'
+}
+check_rootless() {
+  user podman load --input "$WORK/image.tar"
+  same "0 hello" "$(user podman run --network none --rm "$busybox" sh -c 'echo $(id -u) hello')"
+  same 42 "$(status user podman run --network none --rm "$busybox" sh -c 'exit 42')"
+  user podman run --network none --detach --name rootless "$busybox" sleep 3000
+  same "in" "$(user podman exec rootless echo in)"
+  has "$(user podman top rootless args)" 'sleep 3000'
+  user podman rm --force --time 0 rootless
+}
+check_rootless_keeps_an_id() {
+  same 7777 "$(user podman run --network none --rm --userns keep-id "$busybox" id -u)"
+}
+full_checkpoint_and_restore() {
+  command -v criu >/dev/null || skip "criu is not installed"
+  run --detach --name check "$busybox" sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/count; sleep 0.1; done'
+  sleep 1
+  p container checkpoint check
+  same exited "$(state check)"
+  p container restore check
+  same running "$(state check)"
+  local before
+  before=$(p exec check cat /tmp/count)
+  [ "$before" -ge 2 ]
+  over check
+}
+full_many_at_once() {
+  local i
+  for i in $(seq 10); do running "many$i" & done
+  wait
+  same 10 "$(p ps --noheading --filter status=running | wc -l)"
+  for i in $(seq 10); do over "many$i" & done
+  wait
+}
+check_nothing_is_left() {
+  same "" "$(p ps --all --quiet)"
+  no_state() { [ -z "$(find /run/runc /run/riverrun -mindepth 1 -maxdepth 1 2>/dev/null)" ]; }
+  eventually no_state
+  none() { [ -z "$(find /sys/fs/cgroup -mindepth 2 -type d -path '*libpod-*' ! -path '*conmon*')" ]; }
+  eventually none
+}
+main "$@"
