@@ -61,7 +61,7 @@ files:
 	ln -sf libriverrun.so.$(MAJOR) $(DESTDIR)$(LIBDIR)/libriverrun.so
 	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)/libriverrun.a
 	strip --strip-debug $(DESTDIR)$(LIBDIR)/libriverrun.a
-	install -m 644 include/riverrun.h $(DESTDIR)$(INCLUDEDIR)/riverrun.h
+	install -m 644 include/riverrun.h bindings/cpp/riverrun.hpp $(DESTDIR)$(INCLUDEDIR)
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR:$(PREFIX)/%=$${exec_prefix}/%)|' \
 		-e 's|@INCLUDEDIR@|$(INCLUDEDIR:$(PREFIX)/%=$${prefix}/%)|' -e 's|@VERSION@|$(VERSION)|' \
 		-e 's|@LIBS_PRIVATE@|$(strip $(NATIVE_LIBS))|' \

@@ -74,9 +74,12 @@ class Container:
         """Lets a created container execute its program."""
         check(library.rr_start, self._handle, ctypes.byref(call(timeout, cancel)))
 
-    def kill(self, signal: int, all: bool = False) -> None:
+    def kill(
+        self, signal: int, all: bool = False, timeout: Optional[float] = None, cancel: Optional[int] = None
+    ) -> None:
         """Sends a signal to the first process, or to all."""
-        check(library.rr_kill, self._handle, int(signal), _abi.RR_KILL_ALL if all else 0)
+        flags = _abi.RR_KILL_ALL if all else 0
+        check(library.rr_kill, self._handle, int(signal), flags, ctypes.byref(call(timeout, cancel)))
 
     def delete(self, force: bool = False, timeout: Optional[float] = None, cancel: Optional[int] = None) -> None:
         """Takes a stopped container away; with `force` a running one as well, and one that is gone is no error."""
