@@ -46,12 +46,16 @@ pub(crate) struct Hierarchy {
     pub(crate) mount: PathBuf,
     /// The host process's own cgroup in it.
     pub(crate) own: PathBuf,
+    /// The controllers that a cgroup2 has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) available: Vec<String>,
 }
 
 impl Hierarchy {
     /// Whether `controller` is managed here.
     pub(crate) fn has(&self, controller: &str) -> bool {
         self.controllers.split(',').any(|name| name == controller)
+            || self.available.iter().any(|name| name == controller)
     }
 }
 
@@ -116,11 +120,18 @@ impl Host {
 fn writable(cgroups: &Cgroups) -> bool {
     let may = |hierarchy: &Hierarchy| {
         let path = hierarchy.mount.join(strip(&hierarchy.own));
-        nix::unistd::eaccess(&path, nix::unistd::AccessFlags::W_OK).is_ok()
+        // The second lets a process come from there: a v1 directory may be given away without it.
+        let files = [path.clone(), path.join("cgroup.procs")];
+        let files = &files[..if hierarchy.controllers.is_empty() { 2 } else { 1 }];
+        files.iter().all(|path| nix::unistd::eaccess(path, nix::unistd::AccessFlags::W_OK).is_ok())
     };
     match cgroups {
         Cgroups::V1 { hierarchies, unified } => hierarchies.iter().chain(unified).all(may),
-        Cgroups::V2(hierarchy) => may(hierarchy),
+        // The container is beside us, see the plan.
+        Cgroups::V2(hierarchy) => {
+            let above = hierarchy.own.parent().unwrap_or(&hierarchy.own).to_owned();
+            may(&Hierarchy { own: above, ..hierarchy.clone() })
+        }
         Cgroups::Absent => false,
     }
 }
@@ -143,7 +154,8 @@ fn probe_cgroups() -> Cgroups {
     if filesystem_type(Path::new(ROOT)) == Some(CGROUP2_SUPER_MAGIC) {
         let own = parse_own(&own).into_iter().find(|(controllers, _)| controllers.is_empty());
         let own = own.map_or_else(|| PathBuf::from("/"), |(_, path)| path);
-        return Cgroups::V2(Hierarchy { controllers: String::new(), mount: ROOT.into(), own });
+        let available = available(Path::new(ROOT));
+        return Cgroups::V2(Hierarchy { controllers: String::new(), mount: ROOT.into(), own, available });
     }
     let mut hierarchies = Vec::new();
     let mut unified = None;
@@ -157,7 +169,8 @@ fn probe_cgroups() -> Cgroups {
         // Seen from a container without a cgroup namespace, the path is the host's and not below our mount.
         let own =
             if own != Path::new("/") && !mount.join(strip(&own)).is_dir() { PathBuf::from("/") } else { own };
-        let hierarchy = Hierarchy { controllers, mount, own };
+        let available = if controllers.is_empty() { available(&mount) } else { Vec::new() };
+        let hierarchy = Hierarchy { controllers, mount, own, available };
         if hierarchy.controllers.is_empty() {
             unified = Some(hierarchy);
         } else {
@@ -165,6 +178,12 @@ fn probe_cgroups() -> Cgroups {
         }
     }
     if hierarchies.is_empty() { Cgroups::Absent } else { Cgroups::V1 { hierarchies, unified } }
+}
+
+/// The controllers of a cgroup2 that no v1 hierarchy has taken.
+fn available(mount: &Path) -> Vec<String> {
+    let text = fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
+    text.split_ascii_whitespace().map(str::to_owned).collect()
 }
 
 fn strip(path: &Path) -> &Path {

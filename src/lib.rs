@@ -42,8 +42,8 @@ mod wording;
 
 pub use error::{Error, Kind, Result};
 pub use runtime::{
-    Call, Container, Context, ContextOptions, CreateOptions, ExecOptions, Exit, FdMap, Io, Level, Listing,
-    LogSink, Namespace, Process, State, Status, Stdio, WindowSize, features,
+    Call, CgroupManager, Container, Context, ContextOptions, CreateOptions, ExecOptions, Exit, FdMap, Io,
+    Level, Listing, LogSink, Namespace, Process, State, Status, Stdio, WindowSize, features,
 };
 pub use spec::{check as check_config, default_config};
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use oci_spec::runtime::{Linux, LinuxNamespaceType, Process, Spec};
 use serde::{Deserialize, Serialize};
 
-use crate::cgroup::plan::CgroupPlan;
+use crate::cgroup::plan::{CgroupManager, CgroupPlan};
 use crate::error::{Error, Kind, Result};
 use crate::hook::plan::Owner;
 use crate::host::Host;
@@ -44,6 +44,8 @@ pub(crate) struct Request {
     pub(crate) selinux: bool,
     /// The network devices of the configuration, in the order of `net_device::plan::names`.
     pub(crate) net_devices: Vec<net_device::plan::Found>,
+    /// Who is to make the cgroups.
+    pub(crate) cgroup_manager: CgroupManager,
     /// Where resctrl is mounted, for a configuration that wants it.
     pub(crate) resctrl: Option<PathBuf>,
 }
@@ -119,7 +121,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     let process =
         spec.process().as_ref().ok_or_else(|| Error::new(Kind::InvalidSpec, wording::PROCESS_EMPTY))?;
     let namespaces = NamespacePlan::new(linux, host, &request.joined, joined_number(request.keep_below));
-    let mut cgroups = CgroupPlan::new(&request.id, linux, host)?;
+    let mut cgroups = CgroupPlan::new(&request.id, linux, host, request.cgroup_manager)?;
     cgroups.private = namespaces.has_private(LinuxNamespaceType::Cgroup);
     let user_namespace = namespaces.has_private(LinuxNamespaceType::User);
     own_names(spec, &namespaces)?;

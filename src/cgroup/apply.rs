@@ -1,4 +1,4 @@
-//! Making, filling, listing and removing the directories of a plan.
+//! What the managers share: making, filling, listing and removing the directories of a plan.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::plan::{CgroupPlan, Directory};
+use super::plan::{Directory, Write};
 use crate::error::{Error, Kind, Result};
 use crate::sys::{Errno, errno_of, file};
 use crate::wording;
@@ -38,7 +38,7 @@ impl Made {
     }
 
     /// Removes them.
-    pub(crate) fn unmake(&self) -> Result<()> {
+    pub(super) fn unmake(&self) -> Result<()> {
         let removed = remove(&self.own);
         for parent in self.parents.iter().rev() {
             // One that somebody else has moved into meanwhile stays.
@@ -48,27 +48,21 @@ impl Made {
     }
 }
 
-/// Makes and opens the cgroup2 directory, in which the process is born. On failure the caller unmakes what was made.
-pub(crate) fn make_unified(plan: &CgroupPlan, made: &mut Made) -> Result<Entrances> {
-    let mut entrances = Entrances::default();
-    if let Some(path) = plan.unified.as_deref().filter(|_| !plan.borrowed) {
-        make_directory(path, made).map_err(no_permission)?;
-        entrances.unified = Some(file::open_directory(path).map_err(cannot_open(path))?);
-    }
-    Ok(entrances)
+/// Makes, fills and opens a cgroup2 directory, in which the process is born.
+pub(super) fn make_unified(directory: &Directory, made: &mut Made) -> Result<OwnedFd> {
+    make_directory(directory, made).map_err(no_permission)?;
+    write_all(&directory.path, &directory.writes)?;
+    file::open_directory(&directory.path).map_err(cannot_open(&directory.path))
 }
 
-/// Makes and fills the v1 directories, and opens the `tasks` file of each.
-pub(crate) fn make_v1(plan: &CgroupPlan, made: &mut Made) -> Result<Vec<OwnedFd>> {
-    if plan.borrowed {
-        return Ok(Vec::new());
+/// Makes and fills a v1 directory, and opens its `tasks` file.
+pub(super) fn make_v1(directory: &Directory, made: &mut Made) -> Result<OwnedFd> {
+    let fresh = make_directory(directory, made).map_err(no_permission)?;
+    if directory.controllers.split(',').any(|controller| controller == "cpuset") {
+        inherit_cpuset(&directory.path, &directory.mount, fresh)?;
     }
-    let one = |directory: &Directory| {
-        let fresh = make_directory(&directory.path, made).map_err(no_permission)?;
-        fill(directory, fresh)?;
-        open_tasks(&directory.path)
-    };
-    plan.v1.iter().map(one).collect()
+    write_all(&directory.path, &directory.writes)?;
+    open_tasks(&directory.path)
 }
 
 /// An ordinary user who asks for limits learns what it would take.
@@ -77,14 +71,15 @@ fn no_permission(error: Error) -> Error {
 }
 
 /// Whether it was made, and not there already.
-fn make_directory(path: &Path, made: &mut Made) -> Result<bool> {
+fn make_directory(directory: &Directory, made: &mut Made) -> Result<bool> {
+    let path = directory.path.as_path();
     let mut create = fs::create_dir(path);
     if create.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         create = make_parents(path, made).and_then(|()| fs::create_dir(path));
     }
     match create {
         Ok(()) => {
-            made.own.push((String::new(), path.to_owned()));
+            made.own.extend(directory.names());
             Ok(true)
         }
         // Left by a container that was killed, or made by an engine for this one.
@@ -127,13 +122,26 @@ fn cgroup_error(doing: &str, path: &Path, error: &io::Error) -> Error {
     Error::os(if denied { Kind::Permission } else { Kind::Cgroup }, doing, errno)
 }
 
-fn fill(directory: &Directory, fresh: bool) -> Result<()> {
-    if directory.controllers.split(',').any(|controller| controller == "cpuset") {
-        inherit_cpuset(&directory.path, &directory.mount, fresh)?;
+#[allow(dead_code, reason = "for update")]
+/// Writes values of limits to the directories of their controllers, in this order.
+pub(super) fn set(paths: &[(String, PathBuf)], writes: &[Write]) -> Result<()> {
+    for write in writes {
+        let controller = write.0.split('.').next().unwrap_or_default();
+        let named = |name: &str| paths.iter().find(|(controller, _)| controller == name);
+        let Some((_, path)) = named(controller).or_else(|| named("")) else {
+            let message = format!("the host has no {controller} controller");
+            return Err(Error::new(Kind::Cgroup, message).during(format!("write {}", write.0)));
+        };
+        write_all(path, std::slice::from_ref(write))?;
     }
+    Ok(())
+}
+
+/// Writes values to files of one directory, in this order.
+fn write_all(directory: &Path, writes: &[Write]) -> Result<()> {
     let mut open: Option<(&str, OwnedFd)> = None;
-    for (name, value) in &directory.writes {
-        let path = directory.path.join(name);
+    for (name, value) in writes {
+        let path = directory.join(name);
         let error = |errno: Errno| {
             Error::os(Kind::Cgroup, format!("write {value:?} to {}", path.display()), errno as i32)
         };
@@ -173,7 +181,7 @@ fn inherit(path: &Path, mount: &Path, name: &str, fresh: bool) -> io::Result<Str
 }
 
 /// Opens what a process writes itself to, or is born in.
-pub(crate) fn open(paths: &[(String, PathBuf)]) -> Result<Entrances> {
+pub(super) fn open(paths: &[(String, PathBuf)]) -> Result<Entrances> {
     let mut entrances = Entrances::default();
     let mut opened: Vec<&Path> = Vec::new();
     for (controller, path) in paths {
@@ -199,18 +207,8 @@ fn cannot_open(path: &Path) -> impl Fn(Errno) -> Error {
     move |errno| Error::os(Kind::Cgroup, format!("open cgroup {}", path.display()), errno as i32)
 }
 
-/// Stops all members in the v1 freezer, or lets them go on (freezer-subsystem.rst). Without one they go on as they are.
-pub(crate) fn freeze(paths: &[(String, PathBuf)], frozen: bool) {
-    if let Some((_, path)) = paths.iter().find(|(name, _)| name == "freezer") {
-        let _ = file::write_value(&path.join("freezer.state"), if frozen { "FROZEN" } else { "THAWED" });
-    }
-}
-
-/// The members of the container: those of its first hierarchy, sub-cgroups included.
-pub(crate) fn members(paths: &[(String, PathBuf)]) -> Result<Vec<i32>> {
-    // The devices hierarchy is where nobody moves on their own; any other will do.
-    let path = paths.iter().find(|(name, _)| name == "devices").or_else(|| paths.first());
-    let Some((_, path)) = path else { return Ok(Vec::new()) };
+/// The members of a cgroup, those of its sub-cgroups included.
+pub(super) fn members(path: &Path) -> Result<Vec<i32>> {
     let mut pids = Vec::new();
     collect(path, &mut pids).map_err(|error| cgroup_error("list members of cgroup", path, &error))?;
     Ok(pids)
@@ -231,7 +229,7 @@ fn collect(path: &Path, pids: &mut Vec<i32>) -> io::Result<()> {
 }
 
 /// Removes the directories and their sub-cgroups. A process that is still on its way out keeps them busy for a moment.
-pub(crate) fn remove(paths: &[(String, PathBuf)]) -> Result<()> {
+pub(super) fn remove(paths: &[(String, PathBuf)]) -> Result<()> {
     let mut first = None;
     for (_, path) in paths {
         if let Err(error) = remove_one(path) {

@@ -10,90 +10,162 @@ use super::resources;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Cgroups, Hierarchy, Host};
 
+/// Who makes the cgroups of containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CgroupManager {
+    /// The library itself, in the cgroup filesystems.
+    #[default]
+    Cgroupfs,
+    /// systemd, asked over D-Bus.
+    Systemd,
+    /// Nobody: containers stay in the cgroup of the host process, and limits are an error.
+    Disabled,
+}
+
+/// Which manager a container has: its caller's choice where the host allows it. `state.json` keeps the name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Layout {
+    /// None is made. The directories of a plan are the host's, and only shown.
+    #[default]
+    None,
+    /// Controllers on v1, and the cgroup2 beside them.
+    V1,
+    V2,
+}
+
+impl Layout {
+    const ALL: [Self; 3] = [Self::None, Self::V1, Self::V2];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+
+    /// By its name in `state.json`.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|layout| layout.name() == name)
+    }
+
+    /// The choice.
+    fn choose(wanted: CgroupManager, linux: &Linux, host: &Host) -> Result<Self> {
+        let refused = |kind, message: &str| Err(Error::new(kind, format!("cgroups: {message}")));
+        if wanted == CgroupManager::Disabled {
+            if linux.resources().as_ref().is_some_and(resources::has_limits) {
+                return refused(Kind::Cgroup, "limits are asked for, and the cgroup manager is disabled");
+            }
+            return Ok(Self::None);
+        }
+        // What asks nothing of them runs where they cannot be had.
+        let without = host.is_rootless() && !host.cgroups_writable && !needs_cgroups(linux);
+        match (wanted, &host.cgroups) {
+            (_, Cgroups::Absent) if !needs_cgroups(linux) => Ok(Self::None),
+            (_, Cgroups::Absent) => {
+                refused(Kind::Cgroup, "no cgroup filesystem is mounted at /sys/fs/cgroup")
+            }
+            (CgroupManager::Systemd, _) => {
+                refused(Kind::Unsupported, "the systemd cgroup manager is not supported by this version")
+            }
+            _ if without => Ok(Self::None),
+            (_, Cgroups::V1 { .. }) => Ok(Self::V1),
+            (_, Cgroups::V2(_)) => Ok(Self::V2),
+        }
+    }
+}
+
+/// A file's name and its value. The controller is the name up to its first dot.
+pub(crate) type Write = (String, String);
+
 /// The container's cgroups.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CgroupPlan {
+    pub(crate) layout: Layout,
     /// One directory a v1 hierarchy.
     pub(crate) v1: Vec<Directory>,
-    /// The directory in the cgroup2 beside them.
-    pub(crate) unified: Option<PathBuf>,
+    /// The directory in the cgroup2: beside them, or alone.
+    pub(crate) unified: Option<Directory>,
     /// The container has a cgroup namespace of its own.
     pub(crate) private: bool,
-    /// None is made: the host may not, and nothing in the configuration needs them. The container stays where the host
-    /// process is; the directories are the host's, and only shown.
-    pub(crate) borrowed: bool,
 }
 
 /// One directory, and what is written into it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Directory {
-    /// As in /proc/self/cgroup: `memory`, `name=systemd`.
+    /// As in /proc/self/cgroup: `memory`, `name=systemd`; empty for cgroup2.
     pub(crate) controllers: String,
     /// The mount point of the hierarchy.
     pub(crate) mount: PathBuf,
     pub(crate) path: PathBuf,
+    /// Controllers that are enabled on the way from the mount point to the directory (cgroup2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) enable: Vec<String>,
     /// File and value, in this order.
-    pub(crate) writes: Vec<(String, String)>,
+    pub(crate) writes: Vec<Write>,
 }
 
 impl CgroupPlan {
-    pub(crate) fn new(id: &str, linux: &Linux, host: &Host) -> Result<Self> {
-        let (hierarchies, unified) = match &host.cgroups {
-            Cgroups::V1 { hierarchies, unified } => (hierarchies, unified),
-            Cgroups::V2(_) if host.is_rootless() && !needs_cgroups(linux) => return Ok(Self::default()),
-            Cgroups::V2(_) => {
-                let message = "cgroups: a host with cgroup v2 alone is not supported by this version";
-                return Err(Error::new(Kind::Unsupported, message));
-            }
-            Cgroups::Absent => return without(linux),
-        };
+    pub(crate) fn new(id: &str, linux: &Linux, host: &Host, wanted: CgroupManager) -> Result<Self> {
+        let layout = Layout::choose(wanted, linux, host)?;
         let configured = linux.cgroups_path().as_deref().filter(|path| !path.as_os_str().is_empty());
-        let borrowed = host.is_rootless() && !host.cgroups_writable && !needs_cgroups(linux);
-        let place =
-            |hierarchy: &Hierarchy| if borrowed { own(hierarchy) } else { place(hierarchy, configured, id) };
-        let v1 = hierarchies
-            .iter()
-            .map(|hierarchy| {
-                Ok(Directory {
-                    controllers: hierarchy.controllers.clone(),
-                    mount: hierarchy.mount.clone(),
-                    path: place(hierarchy),
-                    writes: resources::writes(hierarchy, linux, host)?,
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        resources::all_have_a_controller(linux, hierarchies)?;
-        Ok(Self {
-            v1,
-            unified: unified.as_ref().map(place),
-            private: linux.namespaces().iter().flatten().any(|n| n.typ() == LinuxNamespaceType::Cgroup),
-            borrowed,
-        })
+        let made = layout != Layout::None;
+        let directory = |hierarchy: &Hierarchy, base: PathBuf| Directory {
+            controllers: hierarchy.controllers.clone(),
+            mount: hierarchy.mount.clone(),
+            path: if made { place(hierarchy, &base, configured, id) } else { own(hierarchy) },
+            enable: Vec::new(),
+            writes: Vec::new(),
+        };
+        let private = linux.namespaces().iter().flatten().any(|n| n.typ() == LinuxNamespaceType::Cgroup);
+        match &host.cgroups {
+            Cgroups::Absent => Ok(Self { layout, private, ..Self::default() }),
+            Cgroups::V1 { hierarchies, unified } => {
+                let one = |hierarchy: &Hierarchy| {
+                    let writes = if made { resources::writes(hierarchy, linux, host)? } else { Vec::new() };
+                    Ok(Directory { writes, ..directory(hierarchy, own(hierarchy)) })
+                };
+                let v1 = hierarchies.iter().map(one).collect::<Result<_>>()?;
+                resources::all_have_a_controller(linux, hierarchies)?;
+                let unified = unified.as_ref().map(|hierarchy| directory(hierarchy, own(hierarchy)));
+                Ok(Self { layout, v1, unified, private })
+            }
+            Cgroups::V2(hierarchy) => {
+                resources::all_have_a_controller(linux, std::slice::from_ref(hierarchy))?;
+                // A cgroup with processes in it cannot hand controllers down (cgroup-v2.rst, "no internal process"),
+                // so that the container is beside the host process, not below it.
+                let base = own(hierarchy).parent().map_or_else(|| hierarchy.mount.clone(), Path::to_owned);
+                let base = if base.starts_with(&hierarchy.mount) { base } else { hierarchy.mount.clone() };
+                let mut unified = directory(hierarchy, base);
+                if made {
+                    unified.writes = resources::writes(hierarchy, linux, host)?;
+                    unified.enable.clone_from(&hierarchy.available);
+                }
+                Ok(Self { layout, v1: Vec::new(), unified: Some(unified), private })
+            }
+        }
     }
 
     /// How many `tasks` files a process writes itself to.
     pub(crate) fn entrances(&self) -> u32 {
-        if self.borrowed { 0 } else { u32::try_from(self.v1.len()).unwrap_or(u32::MAX) }
+        if self.layout == Layout::V1 { u32::try_from(self.v1.len()).unwrap_or(u32::MAX) } else { 0 }
     }
 
     /// What `state.json` says: controller to directory, as runc names them.
-    pub(crate) fn paths(&self) -> Vec<(String, PathBuf)> {
-        if self.borrowed {
+    pub(crate) fn paths(&self) -> super::Paths {
+        if self.layout == Layout::None {
             return Vec::new();
         }
-        let v1 = self.v1.iter().flat_map(|directory| {
-            directory.controllers.split(',').map(|controller| (controller.to_owned(), directory.path.clone()))
-        });
-        v1.chain(self.unified.iter().map(|path| (String::new(), path.clone()))).collect()
+        self.v1.iter().chain(&self.unified).flat_map(Directory::names).collect()
     }
 }
 
-/// A host without cgroups can run what asks nothing of them.
-fn without(linux: &Linux) -> Result<CgroupPlan> {
-    if needs_cgroups(linux) {
-        return Err(Error::new(Kind::Cgroup, "cgroups: no cgroup filesystem is mounted at /sys/fs/cgroup"));
+impl Directory {
+    /// One entry a controller.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (String, PathBuf)> {
+        self.controllers.split(',').map(|controller| (controller.to_owned(), self.path.clone()))
     }
-    Ok(CgroupPlan::default())
 }
 
 fn needs_cgroups(linux: &Linux) -> bool {
@@ -101,13 +173,13 @@ fn needs_cgroups(linux: &Linux) -> bool {
         || linux.resources().as_ref().is_some_and(resources::has_limits)
 }
 
-/// `cgroupsPath` is absolute below the hierarchy's mount, or relative to where the host process is; without one the
-/// id is the name (config-linux.md#cgroups-path). It is cleaned first, so that it cannot climb.
-fn place(hierarchy: &Hierarchy, configured: Option<&Path>, id: &str) -> PathBuf {
+/// `cgroupsPath` is absolute below the hierarchy's mount, or relative to `base`; without one the id is the name
+/// (config-linux.md#cgroups-path). It is cleaned first, so that it cannot climb.
+fn place(hierarchy: &Hierarchy, base: &Path, configured: Option<&Path>, id: &str) -> PathBuf {
     match configured {
         Some(path) if path.is_absolute() => hierarchy.mount.join(clean(path)),
-        Some(path) => own(hierarchy).join(clean(path)),
-        None => own(hierarchy).join(id),
+        Some(path) => base.join(clean(path)),
+        None => base.join(id),
     }
 }
 
@@ -129,6 +201,31 @@ fn clean(path: &Path) -> PathBuf {
     cleaned
 }
 
+/// `[CONTROLLER[,CONTROLLER]:]PATH` below the container's own directories; without controllers, in all of them.
+pub(crate) fn sub_cgroups(own: &[(String, PathBuf)], wanted: &[String]) -> Result<super::Paths> {
+    let mut paths = own.to_vec();
+    for entry in wanted {
+        let (controllers, path) =
+            entry.split_once(':').map_or((None, entry.as_str()), |(c, path)| (Some(c), path));
+        let below = Path::new(path.trim_start_matches('/'));
+        if below.components().any(|component| component == Component::ParentDir) {
+            return Err(Error::new(Kind::InvalidArgument, format!("bad sub cgroup path: {path}")));
+        }
+        let named: Option<Vec<&str>> = controllers.map(|controllers| controllers.split(',').collect());
+        for name in named.iter().flatten() {
+            if !own.iter().any(|(controller, _)| controller == name) {
+                return Err(Error::new(Kind::InvalidArgument, format!("unknown controller {name}")));
+            }
+        }
+        for ((controller, path), (_, base)) in paths.iter_mut().zip(own) {
+            if named.as_ref().is_none_or(|named| named.contains(&controller.as_str())) {
+                *path = base.join(below);
+            }
+        }
+    }
+    Ok(paths)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,12 +235,13 @@ mod tests {
             controllers: "memory".into(),
             mount: "/sys/fs/cgroup/memory".into(),
             own: "/engine".into(),
+            available: Vec::new(),
         }
     }
 
     #[test]
     fn a_cgroups_path_never_climbs_out_of_its_mount() {
-        let at = |path: &str| place(&memory(), Some(Path::new(path)), "id");
+        let at = |path: &str| place(&memory(), &own(&memory()), Some(Path::new(path)), "id");
         assert_eq!(at("/../../etc"), Path::new("/sys/fs/cgroup/memory/etc"));
         assert_eq!(at("/a/../b/./c"), Path::new("/sys/fs/cgroup/memory/b/c"));
         assert_eq!(at("a/../../b"), Path::new("/sys/fs/cgroup/memory/engine/b"));
@@ -151,6 +249,36 @@ mod tests {
 
     #[test]
     fn without_a_path_the_id_is_the_name_below_the_own_cgroup() {
-        assert_eq!(place(&memory(), None, "web"), Path::new("/sys/fs/cgroup/memory/engine/web"));
+        assert_eq!(
+            place(&memory(), &own(&memory()), None, "web"),
+            Path::new("/sys/fs/cgroup/memory/engine/web")
+        );
+    }
+
+    fn of_web() -> Vec<(String, PathBuf)> {
+        [("memory", "/m/web"), ("pids", "/p/web")]
+            .map(|(name, path)| (name.to_owned(), PathBuf::from(path)))
+            .to_vec()
+    }
+
+    #[test]
+    fn a_sub_cgroup_stays_below_the_containers_own() {
+        let refused = sub_cgroups(&of_web(), &["/../other".into()]).unwrap_err();
+        assert!(refused.to_string().contains("bad sub cgroup path"));
+        assert!(
+            sub_cgroups(&of_web(), &["cpu:/a".into()])
+                .unwrap_err()
+                .to_string()
+                .contains("unknown controller")
+        );
+    }
+
+    #[test]
+    fn controllers_choose_which_directory_moves() {
+        let paths = sub_cgroups(&of_web(), &["memory:/a".into()]).unwrap();
+        assert_eq!(
+            paths,
+            [("memory".to_owned(), PathBuf::from("/m/web/a")), ("pids".to_owned(), "/p/web".into())]
+        );
     }
 }

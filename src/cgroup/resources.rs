@@ -69,6 +69,10 @@ pub(super) fn writes(hierarchy: &Hierarchy, linux: &Linux, host: &Host) -> Resul
     let resources = linux.resources().as_ref();
     if let Some(resources) = resources {
         refuse_what_waits(resources)?;
+        if hierarchy.controllers.is_empty() && has_limits(resources) {
+            let message = "linux.resources: limits on cgroup v2 are not supported by this version";
+            return Err(Error::new(Kind::Unsupported, message));
+        }
     }
     let mut writes: Vec<(String, String)> = resources
         .map(table)

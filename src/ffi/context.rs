@@ -7,7 +7,7 @@ use super::guard::{attempt, report};
 use super::handle::{self, Handle};
 use super::log::{rr_log_fn, sink};
 use super::sized::{self, Sized};
-use crate::{Context, ContextOptions, Level, LogSink, Result};
+use crate::{CgroupManager, Context, ContextOptions, Level, LogSink, Result};
 use std::ffi::{c_char, c_void};
 use std::fmt;
 use std::process;
@@ -19,6 +19,8 @@ pub const RR_CTX_SYSTEMD_CGROUP: u64 = 1 << 0;
 pub const RR_CTX_ROOTLESS: u64 = 1 << 1;
 /// Every cgroup error is one, as `--rootless=false`. Since 0.1.
 pub const RR_CTX_ROOTFUL: u64 = 1 << 2;
+/// Make no cgroups: containers stay in that of the host process, and limits are an error. Since 0.1.
+pub const RR_CTX_NO_CGROUP: u64 = 1 << 3;
 
 /// How a context is set up. Fill it with `rr_context_options_init` and set what differs; everything in it is
 /// copied by `rr_context_new`. Since 0.1.
@@ -128,7 +130,7 @@ pub unsafe extern "C" fn rr_context_new(
 /// # Safety
 /// Rules 4 and 6 of `ffi`'s list.
 unsafe fn new(options: rr_context_options) -> Result<rr_context> {
-    known_bits(options.flags, RR_CTX_SYSTEMD_CGROUP | RR_CTX_ROOTLESS | RR_CTX_ROOTFUL)?;
+    known_bits(options.flags, RR_CTX_SYSTEMD_CGROUP | RR_CTX_ROOTLESS | RR_CTX_ROOTFUL | RR_CTX_NO_CGROUP)?;
     reserved(options.reserved0)?;
     let has = |flag| options.flags & flag != 0;
     let rootless = match (has(RR_CTX_ROOTLESS), has(RR_CTX_ROOTFUL)) {
@@ -138,11 +140,19 @@ unsafe fn new(options: rr_context_options) -> Result<rr_context> {
         (false, false) => None,
         (rootless, _) => Some(rootless),
     };
+    let cgroup_manager = match (has(RR_CTX_SYSTEMD_CGROUP), has(RR_CTX_NO_CGROUP)) {
+        (true, true) => {
+            return Err(invalid("flags", "RR_CTX_SYSTEMD_CGROUP and RR_CTX_NO_CGROUP exclude each other"));
+        }
+        (true, false) => CgroupManager::Systemd,
+        (false, true) => CgroupManager::Disabled,
+        (false, false) => CgroupManager::Cgroupfs,
+    };
     let log = sink(options.log, options.log_data, options.log_level)?;
     let context = Context::new(ContextOptions {
         // SAFETY: rule 4 is passed on.
         root: unsafe { path(options.root) },
-        systemd_cgroup: has(RR_CTX_SYSTEMD_CGROUP),
+        cgroup_manager,
         rootless,
         log: log.clone(),
         // SAFETY: rule 4 is passed on.

@@ -5,16 +5,15 @@ use std::path::Path;
 
 use oci_spec::runtime::{Mount, Spec};
 
-use super::options::{
-    MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, NODEV, NOEXEC, NOSUID, Options, RDONLY, propagation,
-};
+use super::options::{MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, Options, RDONLY, propagation};
 use crate::cgroup::plan::CgroupPlan;
 use crate::error::{Error, Kind, Result};
-use crate::wire::{Bind, CgroupV1, Filesystem, OpenedBy, Remount, Step};
+use crate::wire::{Bind, Filesystem, OpenedBy, Remount, Step};
 use crate::wording;
 use idmap::Idmaps;
 pub(crate) use idmap::MountUserns;
 
+mod cgroup;
 mod idmap;
 
 /// What may be mounted over below /proc: files that lxcfs and the like tell better. Everything else would let a mount
@@ -141,7 +140,10 @@ fn one(
             return invalid("neither a filesystem type nor bind among the options");
         }
         "cgroup" if idmap.is_some() => return invalid("the ids of cgroups cannot be changed"),
-        "cgroup" => return cgroup(&target, &options, around.cgroups, steps),
+        "cgroup" => {
+            cgroup::mount(&target, options, around, steps);
+            return Ok(());
+        }
         _ => {}
     }
     if idmap.is_some() && around.user_namespace {
@@ -242,67 +244,6 @@ fn clean(path: &str) -> String {
         }
     }
     format!("/{}", names.join("/"))
-}
-
-/// A `cgroup` mount on cgroup v1: a tmpfs with one directory a hierarchy. With a cgroup namespace each is mounted anew
-/// and shows the container as its root; without, the container's own directory is bound.
-fn cgroup(target: &str, options: &Options, cgroups: &CgroupPlan, steps: &mut Vec<Step>) -> Result<()> {
-    const FLAGS: u64 = NOSUID | NODEV | NOEXEC;
-    let read_only = (options.mount.set | options.tree.set) & RDONLY;
-    let tmpfs = Filesystem {
-        fstype: String::from("tmpfs"),
-        source: String::from("tmpfs"),
-        target: target.to_owned(),
-        options: vec![(String::from("mode"), Some(String::from("755")))],
-        attributes: FLAGS,
-        propagation: options.propagation.clone(),
-        ..Filesystem::default()
-    };
-    let names: Vec<String> = cgroups.v1.iter().map(|directory| name(&directory.mount)).collect();
-    let links = cgroups.v1.iter().zip(&names).flat_map(|(directory, name)| {
-        let several = directory.controllers.contains(',');
-        let others = directory.controllers.split(',').filter(move |other| several && other != name);
-        others.map(|other| (other.to_owned(), name.clone()))
-    });
-    if !cgroups.private {
-        let sources = cgroups.v1.iter().map(|directory| directory.path.to_string_lossy().into_owned());
-        let binds = names.iter().cloned().zip(sources).collect();
-        let attributes = FLAGS | read_only;
-        steps.push(Step::MountCgroupV1(CgroupV1 { tmpfs, binds, links: links.collect(), attributes }));
-        return Ok(());
-    }
-    steps.push(Step::Mount(tmpfs));
-    for (directory, name) in cgroups.v1.iter().zip(&names) {
-        let named = directory.controllers.starts_with("name=");
-        steps.push(Step::Mount(Filesystem {
-            fstype: String::from("cgroup"),
-            source: String::from(if named { name } else { "cgroup" }),
-            target: format!("{target}/{name}"),
-            options: directory.controllers.split(',').map(key_and_value).collect(),
-            attributes: FLAGS | read_only,
-            ..Filesystem::default()
-        }));
-    }
-    steps.extend(links.map(|(link, name)| Step::Symlink {
-        target: name,
-        path: format!("{target}/{link}"),
-        replace: false,
-    }));
-    if read_only != 0 {
-        steps.push(Step::MountAttributes { path: target.to_owned(), set: RDONLY });
-    }
-    Ok(())
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn key_and_value(word: &str) -> (String, Option<String>) {
-    match word.split_once('=') {
-        Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-        None => (word.to_owned(), None),
-    }
 }
 
 /// What the host's mounts and the container's have to do with each other; before anything is mounted.

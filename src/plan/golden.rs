@@ -9,6 +9,7 @@ use std::{env, fs};
 use serde_json::{Value, json};
 
 use super::{ExecRequest, Request, create, exec};
+use crate::cgroup::plan::CgroupManager;
 use crate::host::Host;
 use crate::net_device::plan::Found;
 use crate::spec;
@@ -80,6 +81,11 @@ fn planned(case: &Value, hosts: &BTreeMap<String, Host>) -> Value {
             joined: serde_json::from_value(case["request"]["joined"].clone()).unwrap_or_default(),
             selinux: flag("selinux"),
             net_devices: found(case),
+            cgroup_manager: match case["request"]["cgroup_manager"].as_str() {
+                Some("systemd") => CgroupManager::Systemd,
+                Some("disabled") => CgroupManager::Disabled,
+                _ => CgroupManager::Cgroupfs,
+            },
             resctrl: case["request"]["resctrl"].as_str().map(PathBuf::from),
         };
         let mut plan = create(&spec, &hosts[&text(case, "host")], &request)?;

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use oci_spec::runtime::{Linux, Process as OciProcess};
 
+use super::cgroups;
 use super::options::{ContextOptions, Level};
 use super::process::Process;
+use crate::cgroup::plan::CgroupManager;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::state::directory::{self, Directory};
@@ -52,12 +54,8 @@ impl Context {
     /// Chooses the state root; touches nothing.
     ///
     /// # Errors
-    /// [`Kind::InvalidArgument`] for a root that is `/`; [`Kind::Unsupported`] for the systemd cgroup manager.
+    /// [`Kind::InvalidArgument`] for a root that is `/`.
     pub fn new(options: ContextOptions) -> Result<Self> {
-        if options.systemd_cgroup {
-            let message = "the systemd cgroup manager is not supported by this version";
-            return Err(Error::new(Kind::Unsupported, message));
-        }
         let root = match &options.root {
             Some(root) => std::path::absolute(root).map_err(|error| {
                 Error::new(Kind::InvalidArgument, error.to_string()).during("use state root")
@@ -108,6 +106,11 @@ impl Context {
 
     pub(super) fn host(&self) -> &Host {
         self.0.host.get_or_init(Host::probe)
+    }
+
+    /// Who makes cgroups.
+    pub(super) fn cgroup_manager(&self) -> CgroupManager {
+        self.0.options.cgroup_manager
     }
 
     /// Whether cgroup permission errors are ignored.
@@ -255,13 +258,13 @@ impl Container {
     /// [`Kind::NotFound`] if the container is gone, [`Kind::Cgroup`] if its cgroup cannot be read.
     pub fn pids(&self) -> Result<Vec<i32>> {
         let (_, state) = self.load()?;
-        let cgroups = state.cgroups();
-        if cgroups.is_empty() {
+        let cgroups = cgroups::of(&state);
+        if cgroups.paths().is_empty() {
             // No cgroup, no list: the first process is all that is known.
             let alive = crate::state::status::is_alive(&state);
             return Ok(if alive { vec![state.init_process_pid] } else { Vec::new() });
         }
-        crate::cgroup::apply::members(&cgroups)
+        cgroups.pids()
     }
 
     /// The directory and what it says; a container that is only half there does not exist.

@@ -23,7 +23,9 @@ use super::options::{Call, CreateOptions, Level};
 use super::process::Process;
 use super::spawn::{Birth, Ready, Spawned, Wish};
 use super::trees::Trees;
-use crate::cgroup;
+use crate::cgroup::apply::Made;
+use crate::cgroup::plan::Layout;
+use crate::cgroup::{self, Manager};
 use crate::error::{Error, Kind, Result};
 use crate::hook;
 use crate::host::SecurityModules;
@@ -94,6 +96,7 @@ impl Context {
             joined: given.facts.clone(),
             selinux: names_mount_label(&spec) && SecurityModules::probe().selinux,
             net_devices: net_devices.facts(),
+            cgroup_manager: self.cgroup_manager(),
             resctrl: spec
                 .linux()
                 .as_ref()
@@ -103,10 +106,14 @@ impl Context {
         let plan = plan::create(&spec, self.host(), &request)?;
         self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
         let directory = Directory::create(self.root(), id)?;
+        let cgroups = cgroup::manager(plan.cgroups.layout, plan.cgroups.paths());
+        let cgroups = cgroups.as_ref();
         let mut undo = Undo {
             context: self,
             directory,
-            cgroups: cgroup::apply::Made::default(),
+            cgroups,
+            made: Made::default(),
+            layout: plan.cgroups.layout,
             intel_rdt: Vec::new(),
             pid_file: None,
             hooks: &plan.hooks,
@@ -117,6 +124,7 @@ impl Context {
         let making = Making {
             context: self,
             plan: &plan,
+            cgroups,
             deadline: &deadline,
             options: &options,
             request: &request,
@@ -135,6 +143,7 @@ impl Context {
 struct Making<'a> {
     context: &'a Context,
     plan: &'a Plan,
+    cgroups: &'a dyn Manager,
     deadline: &'a Deadline<'a>,
     options: &'a CreateOptions<'a>,
     request: &'a Request,
@@ -151,7 +160,7 @@ impl Making<'_> {
             intel_rdt::apply::make(intel_rdt)?;
         }
         let groups: Vec<PathBuf> = state.intel_rdt().map(Path::to_owned).collect();
-        let entrances = cgroup::apply::make_unified(&self.plan.cgroups, &mut undo.cgroups)?;
+        let entrances = self.cgroups.make(&self.plan.cgroups, &mut undo.made)?;
         let keep_below = self.request.keep_below;
         let listener = self.listener(&undo.directory)?;
         if let Some(listener) = &listener {
@@ -181,9 +190,9 @@ impl Making<'_> {
             spawned = spawned.mapped();
         }
         // From here on the pid is the container's. The init program is busy, and so are we.
-        spawned = spawned
-            .moved(self.deadline)?
-            .join(&cgroup::apply::make_v1(&self.plan.cgroups, &mut undo.cgroups)?);
+        spawned = spawned.moved(self.deadline)?;
+        let tasks = self.cgroups.enter(&self.plan.cgroups, spawned.pid(), &mut undo.made)?;
+        spawned = spawned.join(&tasks);
         undo.directory.keep_config(self.config)?;
         let agent = self.agent(&state);
         // Not an error yet: an init program that has failed already says why below.
@@ -293,7 +302,9 @@ pub(super) fn hand_over_console(ready: &mut Ready, socket: Option<&Path>) -> Res
 struct Undo<'a> {
     context: &'a Context,
     directory: Directory,
-    cgroups: cgroup::apply::Made,
+    cgroups: &'a dyn Manager,
+    made: Made,
+    layout: Layout,
     intel_rdt: Vec<PathBuf>,
     pid_file: Option<PathBuf>,
     /// Those of the host.
@@ -313,10 +324,12 @@ impl Drop for Undo<'_> {
         }
         if self.with_hooks {
             // What a hook left behind in the container; with a pid namespace it ended with the init program.
-            let _ = end_members(self.cgroups.own(), Call::default());
+            let own = cgroup::manager(self.layout, self.made.own().to_vec());
+            let _ = end_members(own.as_ref(), Call::default());
         }
         // The directory goes last: as long as it is there, `delete --force` finds what could not be removed.
-        let removed = self.cgroups.unmake().and_then(|()| intel_rdt::apply::remove(&self.intel_rdt));
+        let removed =
+            self.cgroups.unmake(&self.made).and_then(|()| intel_rdt::apply::remove(&self.intel_rdt));
         match removed.and_then(|()| self.directory.remove()) {
             // What a hook did for the container another takes back (runtime.md#lifecycle: on to step 12).
             Ok(()) => {
@@ -406,6 +419,7 @@ fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> St
             joined: plan.joined_namespaces,
             deny_setgroups: plan.deny_setgroups,
             created_ns,
+            cgroups: plan.cgroups.layout.name().to_owned(),
             hooks: hook::plan::any(spec),
             intel_rdt_own: plan.intel_rdt.as_ref().map(intel_rdt::apply::missing).unwrap_or_default(),
         },

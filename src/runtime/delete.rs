@@ -1,16 +1,15 @@
 //! delete: everything that a create made, gone; also after a create that was killed half-way.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::cgroups;
 use super::context::{Container, Context, valid_id};
 use super::deadline::Deadline;
 use super::hooks;
-use super::kill::signal_members;
 use super::options::{Call, Level};
 use super::process::Process;
-use crate::cgroup;
+use crate::cgroup::Manager;
 use crate::error::{Error, Kind, Result};
 use crate::intel_rdt;
 use crate::state::directory::{self, Directory};
@@ -66,16 +65,17 @@ impl Context {
                 return Err(Error::new(Kind::Running, wording::delete_not_stopped(id, &other.to_string())));
             }
         }
+        let cgroups = cgroups::of(&state);
         if !state.owns_pid_namespace() {
             // Without a pid namespace the others outlive the first.
-            end_members(&state.cgroups(), call)?;
+            end_members(cgroups.as_ref(), call)?;
         }
         // Those that were started here and nobody waited for: no zombie stays behind.
         for child in self.adopted(id) {
             let _ = child.has_ended();
         }
         let hooks = hooks::saved(&directory, &state);
-        cgroup::apply::remove(&state.cgroups())?;
+        cgroups.remove()?;
         intel_rdt::apply::remove(&state.riverrun.intel_rdt_own)?;
         directory.remove()?;
         self.disown(id);
@@ -96,7 +96,7 @@ impl Context {
     /// Kills the first process and waits for its end; with its pid namespace all others end before it does.
     pub(super) fn end(&self, state: &StateFile, call: Call<'_>) -> Result<()> {
         if state.init_process_pid == 0 {
-            return end_members(&state.cgroups(), call);
+            return end_members(cgroups::of(state).as_ref(), call);
         }
         let process = match Process::open(state.init_process_pid, state.init_process_start) {
             Err(error) if error.kind() == Kind::NotRunning => return Ok(()),
@@ -120,15 +120,12 @@ impl Context {
     }
 }
 
-/// Kills the members of the cgroup until there are none. Frozen meanwhile, they cannot make more faster than they end.
-pub(super) fn end_members(cgroups: &[(String, PathBuf)], call: Call<'_>) -> Result<()> {
+/// Kills the members of the cgroup until there are none.
+pub(super) fn end_members(cgroups: &dyn Manager, call: Call<'_>) -> Result<()> {
     let timeout = Some(call.timeout.map_or(KILL_DEADLINE, |timeout| timeout.min(KILL_DEADLINE)));
     let deadline = Deadline::new(Call { timeout, ..call });
-    while !cgroup::apply::members(cgroups)?.is_empty() {
-        cgroup::apply::freeze(cgroups, true);
-        let sent = signal_members(cgroups, libc::SIGKILL);
-        cgroup::apply::freeze(cgroups, false);
-        sent?;
+    while !cgroups.pids()?.is_empty() {
+        cgroups.kill_all()?;
         deadline.pause(wording::INIT_STILL_RUNNING)?;
     }
     Ok(())

@@ -2,11 +2,11 @@
 #![forbid(unsafe_code)]
 
 use std::os::fd::AsFd;
-use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use oci_spec::runtime::{Process as OciProcess, Spec};
 
+use super::cgroups;
 use super::context::Container;
 use super::create::{agents_state, hand_over_console, hand_to_agent};
 use super::deadline::Deadline;
@@ -15,7 +15,6 @@ use super::joined;
 use super::options::{Call, ExecOptions};
 use super::process::Process;
 use super::spawn::{Birth, Spawned, Wish};
-use crate::cgroup;
 use crate::error::{Error, Kind, Result};
 use crate::host::SecurityModules;
 use crate::intel_rdt;
@@ -70,7 +69,7 @@ impl Container {
         let plan = plan::exec(&process, container.linux().as_ref(), &request)?;
         self.context.warn(&unknown, Some(&process), None);
         streams.add(init.pidfd().as_fd(), keep_below);
-        let entrances = cgroup::apply::open(&sub_cgroups(&state.cgroups(), &options.cgroups)?)?;
+        let entrances = cgroups::of(&state).entrances(&options.cgroups, init.pid())?;
         let pipes = std::mem::take(&mut streams.pipes);
         let birth = Birth {
             program: self.context.init_program()?,
@@ -150,59 +149,5 @@ fn inherit(process: &mut OciProcess, container: &Spec) {
     }
     if process.exec_cpu_affinity().is_none() {
         process.set_exec_cpu_affinity(of_container.exec_cpu_affinity().clone());
-    }
-}
-
-/// `[CONTROLLER[,CONTROLLER]:]PATH` below the container's own directories; without controllers, in all of them.
-fn sub_cgroups(own: &[(String, PathBuf)], wanted: &[String]) -> Result<Vec<(String, PathBuf)>> {
-    let mut paths = own.to_vec();
-    for entry in wanted {
-        let (controllers, path) =
-            entry.split_once(':').map_or((None, entry.as_str()), |(c, path)| (Some(c), path));
-        let below = Path::new(path.trim_start_matches('/'));
-        if below.components().any(|component| component == Component::ParentDir) {
-            return Err(Error::new(Kind::InvalidArgument, format!("bad sub cgroup path: {path}")));
-        }
-        let named: Option<Vec<&str>> = controllers.map(|controllers| controllers.split(',').collect());
-        for name in named.iter().flatten() {
-            if !own.iter().any(|(controller, _)| controller == name) {
-                return Err(Error::new(Kind::InvalidArgument, format!("unknown controller {name}")));
-            }
-        }
-        for ((controller, path), (_, base)) in paths.iter_mut().zip(own) {
-            if named.as_ref().is_none_or(|named| named.contains(&controller.as_str())) {
-                *path = base.join(below);
-            }
-        }
-    }
-    Ok(paths)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn own() -> Vec<(String, PathBuf)> {
-        [("memory", "/m/web"), ("pids", "/p/web")]
-            .map(|(name, path)| (name.to_owned(), PathBuf::from(path)))
-            .to_vec()
-    }
-
-    #[test]
-    fn a_sub_cgroup_stays_below_the_containers_own() {
-        let refused = sub_cgroups(&own(), &["/../other".into()]).unwrap_err();
-        assert!(refused.to_string().contains("bad sub cgroup path"));
-        assert!(
-            sub_cgroups(&own(), &["cpu:/a".into()]).unwrap_err().to_string().contains("unknown controller")
-        );
-    }
-
-    #[test]
-    fn controllers_choose_which_directory_moves() {
-        let paths = sub_cgroups(&own(), &["memory:/a".into()]).unwrap();
-        assert_eq!(
-            paths,
-            [("memory".to_owned(), PathBuf::from("/m/web/a")), ("pids".to_owned(), "/p/web".into())]
-        );
     }
 }

@@ -1,15 +1,11 @@
 //! kill: a signal to the first process; to all if asked for, or where no pid namespace makes its end theirs.
 #![forbid(unsafe_code)]
 
-use std::os::fd::AsFd;
-use std::path::PathBuf;
-
+use super::cgroups;
 use super::context::Container;
 use super::process::Process;
-use crate::cgroup;
 use crate::error::{Error, Kind, Result};
 use crate::state::status::is_alive;
-use crate::sys::{Errno, pidfd};
 use crate::wording;
 
 impl Container {
@@ -25,7 +21,8 @@ impl Container {
             return Err(Error::new(Kind::InvalidArgument, format!("{signal} is not a signal")));
         }
         if all || (signal == libc::SIGKILL && !state.owns_pid_namespace()) {
-            let sent = signal_members(&state.cgroups(), signal)?;
+            let cgroups = cgroups::of(&state);
+            let sent = if signal == libc::SIGKILL { cgroups.kill_all() } else { cgroups.signal_all(signal) }?;
             if sent || all {
                 return Ok(());
             }
@@ -35,21 +32,4 @@ impl Container {
         }
         Process::open(state.init_process_pid, state.init_process_start)?.signal(signal)
     }
-}
-
-/// Signals every member of a container's cgroups; whether there was one.
-pub(super) fn signal_members(cgroups: &[(String, PathBuf)], signal: i32) -> Result<bool> {
-    let mut any = false;
-    for pid in cgroup::apply::members(cgroups)? {
-        let sent = pidfd::open(pid).and_then(|fd| pidfd::send_signal(fd.as_fd(), signal));
-        match sent {
-            Ok(()) => any = true,
-            // Gone between the list and the signal.
-            Err(Errno::ESRCH) => {}
-            Err(errno) => {
-                return Err(Error::os(Kind::Permission, format!("signal process {pid}"), errno as i32));
-            }
-        }
-    }
-    Ok(any)
 }

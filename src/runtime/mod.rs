@@ -5,6 +5,7 @@
 //! that were asked for.
 #![forbid(unsafe_code)]
 
+mod cgroups;
 mod channel;
 mod context;
 mod create;
@@ -37,4 +38,5 @@ pub use self::options::{
 };
 pub use self::process::{Exit, Process};
 pub use self::state::State;
+pub use crate::cgroup::plan::CgroupManager;
 pub use crate::state::status::Status;

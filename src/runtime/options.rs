@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Kind, Result};
 use crate::sys::poll;
 
+use crate::cgroup::plan::CgroupManager;
+
 /// How grave a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
@@ -32,8 +34,8 @@ pub type LogSink = Arc<dyn Fn(Level, &str) + Send + Sync>;
 pub struct ContextOptions {
     /// The state root. `None`: `/run/riverrun`, or `$XDG_RUNTIME_DIR/riverrun` when rootless.
     pub root: Option<PathBuf>,
-    /// Let systemd manage the cgroups.
-    pub systemd_cgroup: bool,
+    /// Who makes the cgroups of containers.
+    pub cgroup_manager: CgroupManager,
     /// Whether cgroup permission errors are to be ignored; `None` finds out.
     pub rootless: Option<bool>,
     /// Where log lines go; `None` drops them.
@@ -46,7 +48,7 @@ impl fmt::Debug for ContextOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ContextOptions")
             .field("root", &self.root)
-            .field("systemd_cgroup", &self.systemd_cgroup)
+            .field("cgroup_manager", &self.cgroup_manager)
             .field("rootless", &self.rootless)
             .field("log", &self.log.is_some())
             .field("init_path", &self.init_path)

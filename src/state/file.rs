@@ -52,6 +52,9 @@ pub(crate) struct Own {
     pub(crate) joined: u64,
     pub(crate) deny_setgroups: bool,
     pub(crate) created_ns: i64,
+    /// Which manager made the cgroups.
+    #[serde(default)]
+    pub(crate) cgroups: String,
     /// The configuration has hooks: `start` and `delete` look into it.
     #[serde(default)]
     pub(crate) hooks: bool,

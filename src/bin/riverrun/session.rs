@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
-use riverrun::{Context, ContextOptions, FdMap, Level};
+use riverrun::{CgroupManager, Context, ContextOptions, FdMap, Level};
 
 use crate::args::Matches;
 use crate::args::parse::truth;
@@ -46,11 +46,28 @@ impl Session {
         };
         Ok(Context::new(ContextOptions {
             root: self.root()?,
-            systemd_cgroup: self.globals.switch("systemd-cgroup"),
+            cgroup_manager: self.cgroup_manager()?,
             rootless,
             log: Some(Arc::new(move |level: Level, message: &str| log.line(level, message))),
             init_path: None,
         })?)
+    }
+
+    /// Who makes the cgroups; `--systemd-cgroup` is runc's word for one of them.
+    fn cgroup_manager(&self) -> Result<CgroupManager, Failure> {
+        let systemd = self.globals.switch("systemd-cgroup");
+        match self.globals.text("cgroup-manager") {
+            None if systemd => Ok(CgroupManager::Systemd),
+            Some("systemd") => Ok(CgroupManager::Systemd),
+            Some(word) if systemd => {
+                Err(format!("--systemd-cgroup and --cgroup-manager={word} exclude each other").into())
+            }
+            None | Some("cgroupfs") => Ok(CgroupManager::Cgroupfs),
+            Some("disabled") => Ok(CgroupManager::Disabled),
+            Some(word) => {
+                Err(format!("invalid value \"{word}\" for flag -cgroup-manager: parse error").into())
+            }
+        }
     }
 
     /// The state root that was asked for, absolute.

@@ -83,6 +83,13 @@ pub(crate) const GLOBAL_FLAGS: &[Flag] = &[
     ),
     switch("debug", None, "log what is being done, as --log-level debug"),
     switch("systemd-cgroup", None, "let systemd make the cgroups; cgroupsPath then reads SLICE:PREFIX:NAME"),
+    one(
+        "cgroup-manager",
+        None,
+        "MANAGER",
+        Complete::Words(&["cgroupfs", "systemd", "disabled"]),
+        "who makes the cgroups: cgroupfs (this program), systemd, or disabled (nobody; limits are an error)",
+    ),
     or(
         one(
             "rootless",
