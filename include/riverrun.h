@@ -271,6 +271,11 @@
 #define RR_CTX_ROOTFUL (1 << 2)
 
 /**
+ * Make no cgroups: containers stay in that of the host process, and limits are an error. Since 0.1.
+ */
+#define RR_CTX_NO_CGROUP (1 << 3)
+
+/**
  * Stream: the host's own. Since 0.1.
  */
 #define RR_STDIO_INHERIT 0
