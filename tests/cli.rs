@@ -1,18 +1,20 @@
 //! The command line, held to what callers of runc type, read and match: by running the program, not its functions.
 //!
-//! Tests that need a container need root and a static busybox; without them they say so and pass. Where Debian's runc
-//! is installed, the same lines are typed to it and the answers compared.
+//! Tests that need a container need root and a static busybox; without them they say so and pass. Where runc
+//! is, old or new, the same lines are typed to it and the answers compared.
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
-#[path = "cli/beside_runc.rs"]
-mod beside_runc;
+#[path = "cli/contract.rs"]
+mod contract;
 #[path = "cli/exec.rs"]
 mod exec;
 #[path = "cli/foreground.rs"]
 mod foreground;
 #[path = "cli/lifecycle.rs"]
 mod lifecycle;
+#[path = "cli/rows.rs"]
+mod rows;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
 #[path = "cli/streams.rs"]

@@ -55,6 +55,8 @@ pub(crate) struct Sandbox {
     pub(crate) directory: PathBuf,
     /// The process of the bundle, from config.json.
     pub(crate) config: Value,
+    /// What is run: riverrun, or a peer to compare it with.
+    pub(crate) program: PathBuf,
 }
 
 impl Sandbox {
@@ -64,7 +66,7 @@ impl Sandbox {
         let name = format!("riverrun-cli-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = env::temp_dir().join(name);
         fs::create_dir(&directory).unwrap();
-        Self { directory, config: Value::Null }
+        Self { directory, config: Value::Null, program: RIVERRUN.into() }
     }
 
     /// A place with a bundle that runs `script` in busybox's sh. `None`, said aloud, where containers cannot be.
@@ -123,7 +125,7 @@ impl Sandbox {
 
     /// The program with the sandbox's state root, in its directory; the words of `line` follow.
     pub(crate) fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(RIVERRUN);
+        let mut command = Command::new(&self.program);
         command.arg("--root").arg(self.root()).args(line.split_whitespace());
         command.current_dir(&self.directory).stdin(Stdio::null()).env_remove("LISTEN_FDS");
         command

@@ -62,7 +62,7 @@ fn misuse_shows_the_help_and_tells_what_is_wrong() {
     }
     let outcome = sandbox.run("list --frob");
     assert_eq!((outcome.status, outcome.message().as_str()), (1, "flag provided but not defined: -frob"));
-    assert!(outcome.stdout.starts_with("Incorrect Usage. flag provided but not defined: -frob\n\nNAME:\n"));
+    assert!(outcome.stdout.starts_with("Incorrect Usage: flag provided but not defined: -frob\n\nNAME:\n"));
 }
 
 #[test]

@@ -22,7 +22,15 @@ pub(crate) const FAILED: u8 = 1;
 /// The status of an `exec` whose process never ran: callers tell it from the process's own status by this.
 pub(crate) const NOT_EXECUTED: u8 = 255;
 
+/// COMPAT(runc): what its argument parser exits with when there is no such command.
+const NO_SUCH_COMMAND: u8 = 3;
+
 impl Failure {
+    /// Nobody knows a command of this name.
+    pub(crate) fn no_such_command(name: &str) -> Self {
+        Self { message: format!("No help topic for '{name}'"), status: NO_SUCH_COMMAND }
+    }
+
     /// The same failure with `prefix` in front, and another status.
     pub(crate) fn during(self, prefix: &str, status: u8) -> Self {
         Self { message: format!("{prefix}: {}", self.message), status }

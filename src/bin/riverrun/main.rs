@@ -30,10 +30,8 @@ use std::sync::Arc;
 use args::parse::{Invocation, Misuse, Request, find, parse};
 use failure::{FAILED, Failure, Outcome};
 use logging::Log;
+use riverrun::Level;
 use session::Session;
-
-/// COMPAT(runc): what its argument parser exits with when there is no such command.
-const NO_SUCH_COMMAND: u8 = 3;
 
 fn main() -> ExitCode {
     let argv: Result<Vec<String>, _> = env::args_os().skip(1).map(|word| word.into_string()).collect();
@@ -76,6 +74,9 @@ fn run(invocation: Invocation) -> ExitCode {
     match Log::open(&globals) {
         Ok(log) => {
             let log = Arc::new(log);
+            if globals.text("criu").is_some() {
+                log.line(Level::Warn, "--criu is not used: criu is found in $PATH");
+            }
             let session = Session::new(globals, Arc::clone(&log), fds, listen);
             end(&log, (command.run)(&session, &matches))
         }
@@ -99,9 +100,11 @@ fn explain(misuse: Misuse) -> Failure {
     let help_of =
         |name: Option<&str>| name.and_then(find).map_or_else(args::help::program, args::help::command);
     let (heading, message) = match misuse {
-        Misuse::Command { message } => return Failure { message, status: NO_SUCH_COMMAND },
+        Misuse::Command { name } => return Failure::no_such_command(&name),
         Misuse::Flag { command, message } => {
-            (format!("Incorrect Usage. {message}\n\n{}", help_of(command)), message)
+            // COMPAT(runc): one sign differs.
+            let sign = if command.is_some() { ':' } else { '.' };
+            (format!("Incorrect Usage{sign} {message}\n\n{}", help_of(command)), message)
         }
         Misuse::Arity { command, message } => {
             (format!("Incorrect Usage.\n\n{}", help_of(Some(command))), message)

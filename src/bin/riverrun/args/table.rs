@@ -82,6 +82,13 @@ pub(crate) const GLOBAL_FLAGS: &[Flag] = &[
         "info",
     ),
     switch("debug", None, "log what is being done, as --log-level debug"),
+    one(
+        "criu",
+        None,
+        "PATH",
+        Complete::Files,
+        "as in runc before 1.4: not used, with a warning; criu is found in $PATH",
+    ),
     switch("systemd-cgroup", None, "let systemd make the cgroups; cgroupsPath then reads SLICE:PREFIX:NAME"),
     one(
         "cgroup-manager",

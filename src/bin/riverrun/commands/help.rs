@@ -4,7 +4,7 @@
 use crate::args::Matches;
 use crate::args::help::{command, program};
 use crate::args::parse::find;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::session::Session;
 
@@ -12,7 +12,10 @@ use crate::session::Session;
 pub(crate) fn help(_: &Session, matches: &Matches) -> Outcome {
     let text = match matches.id() {
         "" => program(),
-        name => command(find(name).ok_or_else(|| format!("No help topic for '{name}'"))?),
+        name => match find(name) {
+            Some(known) => command(known),
+            None => return Err(Failure::no_such_command(name)),
+        },
     };
     output::print(&text)?;
     Ok(0)

@@ -39,7 +39,8 @@ fn table(pids: &[i32], options: &[String]) -> Result<String, Failure> {
     let output = ps.output().map_err(|error| io_failure("execute ps", &error))?;
     let printed = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
-        return Err(format!("{}: {printed}{}", output.status, String::from_utf8_lossy(&output.stderr)).into());
+        let status = output.status.to_string().replacen("status: ", "status ", 1);
+        return Err(format!("{status}: {printed}{}", String::from_utf8_lossy(&output.stderr)).into());
     }
     Ok(filter(&printed, pids)?)
 }
