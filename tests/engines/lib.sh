@@ -82,18 +82,21 @@ root_filesystem() { # DIR: busybox and all its applets, root and a user "app"
   printf 'root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home:/bin/sh\n' >"$1/etc/passwd"
   printf 'root:x:0:\napp:x:1000:\n' >"$1/etc/group"
 }
-image() { # FILE NAME: an image as `docker save` writes it, which every engine can load
-  local tree=$WORK/image sum
+image() { # FILE NAME [PROGRAM...]: an image as `docker save` writes it, which every engine can load
+  local file=$1 name=$2 tree=$WORK/image sum
+  shift 2
+  [ $# -gt 0 ] || set -- sh
   rm -rf "$tree"
   root_filesystem "$tree/rootfs"
   tar -C "$tree/rootfs" --sort=name --mtime=@0 -cf "$tree/layer.tar" .
   sum=$(sha256sum "$tree/layer.tar" | cut -d' ' -f1)
   jq -n --arg sum "sha256:$sum" '{
     architecture: "amd64", os: "linux", created: "2020-01-01T00:00:00Z",
-    config: { Cmd: ["sh"], Env: ["PATH=/bin"], WorkingDir: "/" },
-    rootfs: { type: "layers", diff_ids: [$sum] }, history: [{ created: "2020-01-01T00:00:00Z" }] }' >"$tree/config.json"
-  jq -n --arg name "$2" '[{ Config: "config.json", RepoTags: [$name], Layers: ["layer.tar"] }]' >"$tree/manifest.json"
-  tar -C "$tree" -cf "$1" manifest.json config.json layer.tar
+    config: { Cmd: $ARGS.positional, Env: ["PATH=/bin"], WorkingDir: "/" },
+    rootfs: { type: "layers", diff_ids: [$sum] }, history: [{ created: "2020-01-01T00:00:00Z" }] }' \
+    --args -- "$@" >"$tree/config.json"
+  jq -n --arg name "$name" '[{ Config: "config.json", RepoTags: [$name], Layers: ["layer.tar"] }]' >"$tree/manifest.json"
+  tar -C "$tree" -cf "$file" manifest.json config.json layer.tar
   rm -rf "$tree"
 }
 
