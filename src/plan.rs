@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use oci_spec::runtime::{Linux, LinuxNamespaceType, Process, Spec};
 use serde::{Deserialize, Serialize};
 
-use crate::cgroup::plan::{CgroupManager, CgroupPlan};
+use crate::cgroup::plan::{CgroupManager, CgroupPlan, Facts, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::hook::plan::Owner;
 use crate::host::Host;
@@ -46,6 +46,8 @@ pub(crate) struct Request {
     pub(crate) net_devices: Vec<net_device::plan::Found>,
     /// Who is to make the cgroups.
     pub(crate) cgroup_manager: CgroupManager,
+    /// Where that is systemd: what it says of itself.
+    pub(crate) systemd: Option<Facts>,
     /// Where resctrl is mounted, for a configuration that wants it.
     pub(crate) resctrl: Option<PathBuf>,
 }
@@ -121,7 +123,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     let process =
         spec.process().as_ref().ok_or_else(|| Error::new(Kind::InvalidSpec, wording::PROCESS_EMPTY))?;
     let namespaces = NamespacePlan::new(linux, host, &request.joined, joined_number(request.keep_below));
-    let mut cgroups = CgroupPlan::new(&request.id, linux, host, request.cgroup_manager)?;
+    let mut cgroups = CgroupPlan::new(&request.id, linux, host, &wanted(spec, request))?;
     cgroups.private = namespaces.has_private(LinuxNamespaceType::Cgroup);
     let user_namespace = namespaces.has_private(LinuxNamespaceType::User);
     own_names(spec, &namespaces)?;
@@ -192,6 +194,11 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
         intel_rdt: IntelRdtPlan::new(&request.id, linux, request.resctrl.as_deref())?,
         init: InitPlan { build_id: BUILD_ID.to_owned(), steps },
     })
+}
+
+fn wanted<'a>(spec: &'a Spec, request: &'a Request) -> Wanted<'a> {
+    let annotations = spec.annotations().as_ref();
+    Wanted { manager: request.cgroup_manager, systemd: request.systemd.as_ref(), annotations }
 }
 
 fn surroundings<'a>(linux: &'a Linux, request: &Request, deny_setgroups: bool) -> Surroundings<'a> {

@@ -29,6 +29,8 @@ pub(crate) struct Made {
     own: Vec<(String, PathBuf)>,
     /// Those on the way to them, from the top.
     parents: Vec<PathBuf>,
+    /// systemd has made the unit.
+    pub(super) unit: bool,
 }
 
 impl Made {
@@ -63,6 +65,23 @@ pub(super) fn make_v1(directory: &Directory, made: &mut Made) -> Result<OwnedFd>
     }
     write_all(&directory.path, &directory.writes)?;
     open_tasks(&directory.path)
+}
+
+/// Fills and opens a directory of a unit's, in which the process may be already; makes it where systemd keeps none.
+pub(super) fn adopt(directory: &Directory, made: &mut Made) -> Result<OwnedFd> {
+    let path = directory.path.as_path();
+    let make = make_parents(path, made).and_then(|()| match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        made => made.map(|()| true),
+    });
+    let fresh = make.map_err(|error| no_permission(cgroup_error("make cgroup", path, &error)))?;
+    made.own.extend(directory.names());
+    if directory.controllers.split(',').any(|controller| controller == "cpuset") {
+        inherit_cpuset(path, &directory.mount, fresh)?;
+    }
+    write_all(path, &directory.writes)?;
+    let entrance = if directory.controllers.is_empty() { "cgroup.procs" } else { "tasks" };
+    file::open_writable(&path.join(entrance)).map_err(cannot_open(path))
 }
 
 /// An ordinary user who asks for limits learns what it would take.

@@ -1,7 +1,7 @@
 //! Cgroups of the container (config-linux.md#control-groups): which directories, which values, and who makes them.
 //!
 //! `plan.rs` decides from the configuration and the host's layout. A [`Manager`] acts: `v1.rs` (with the cgroup2 beside
-//! it), `v2.rs` and `disabled.rs` are siblings, chosen in [`manager`] and nowhere else. `apply.rs` is what they share.
+//! it), `v2.rs` and `disabled.rs` are siblings, chosen in [`manager`] and nowhere else; `systemd/` stands before one of them. `apply.rs` is what they share.
 #![forbid(unsafe_code)]
 
 use std::fmt::Debug;
@@ -15,11 +15,14 @@ pub(crate) mod apply;
 mod disabled;
 pub(crate) mod plan;
 pub(crate) mod resources;
+pub(crate) mod systemd;
 mod v1;
 mod v2;
 
 use apply::{Entrances, Made};
 use plan::{CgroupPlan, Layout, Write};
+use systemd::manager::Systemd;
+use systemd::unit::UnitName;
 
 /// Controller to directory, as runc names them: `memory`, `name=systemd`; the cgroup2's key is empty.
 pub(crate) type Paths = Vec<(String, PathBuf)>;
@@ -101,10 +104,14 @@ pub(crate) trait Manager: Debug {
 }
 
 /// The manager of a container's cgroups: the one place where it is chosen.
-pub(crate) fn manager(layout: Layout, paths: Paths) -> Box<dyn Manager> {
-    match layout {
+pub(crate) fn manager(layout: Layout, paths: Paths, unit: Option<&UnitName>) -> Box<dyn Manager> {
+    let files: Box<dyn Manager> = match layout {
         Layout::V1 => Box::new(v1::V1::new(paths)),
         Layout::V2 => Box::new(v2::V2::new(paths)),
         Layout::None => Box::new(disabled::Disabled),
+    };
+    match unit {
+        Some(unit) => Box::new(Systemd::new(unit.clone(), files)),
+        None => files,
     }
 }

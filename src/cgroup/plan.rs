@@ -1,12 +1,16 @@
 //! Where the container's cgroups are, and what is written to them before it is in them. Pure.
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use oci_spec::runtime::{Linux, LinuxNamespaceType};
 use serde::{Deserialize, Serialize};
 
 use super::resources;
+use super::systemd::properties;
+pub(crate) use super::systemd::unit::Facts;
+use super::systemd::unit::{self, Place, Unit, UnitName};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Cgroups, Hierarchy, Host};
 
@@ -66,9 +70,12 @@ impl Layout {
             (_, Cgroups::Absent) => {
                 refused(Kind::Cgroup, "no cgroup filesystem is mounted at /sys/fs/cgroup")
             }
-            (CgroupManager::Systemd, _) => {
-                refused(Kind::Unsupported, "the systemd cgroup manager is not supported by this version")
+            (CgroupManager::Systemd, Cgroups::V1 { .. }) if host.is_rootless() => {
+                let message = "the systemd cgroup manager of an ordinary user needs cgroup v2";
+                refused(Kind::Unsupported, message)
             }
+            (CgroupManager::Systemd, Cgroups::V1 { .. }) => Ok(Self::V1),
+            (CgroupManager::Systemd, Cgroups::V2(_)) => Ok(Self::V2),
             _ if without => Ok(Self::None),
             (_, Cgroups::V1 { .. }) => Ok(Self::V1),
             (_, Cgroups::V2(_)) => Ok(Self::V2),
@@ -89,6 +96,18 @@ pub(crate) struct CgroupPlan {
     pub(crate) unified: Option<Directory>,
     /// The container has a cgroup namespace of its own.
     pub(crate) private: bool,
+    /// systemd makes them, with this unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<Unit>,
+}
+
+/// Whom the caller wants, and what there is to know of him.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) manager: CgroupManager,
+    /// Of systemd, where it is the manager.
+    pub(crate) systemd: Option<&'a Facts>,
+    pub(crate) annotations: Option<&'a HashMap<String, String>>,
 }
 
 /// One directory, and what is written into it.
@@ -107,9 +126,31 @@ pub(crate) struct Directory {
 }
 
 impl CgroupPlan {
-    pub(crate) fn new(id: &str, linux: &Linux, host: &Host, wanted: CgroupManager) -> Result<Self> {
-        let layout = Layout::choose(wanted, linux, host)?;
+    pub(crate) fn new(id: &str, linux: &Linux, host: &Host, wanted: &Wanted<'_>) -> Result<Self> {
         let configured = linux.cgroups_path().as_deref().filter(|path| !path.as_os_str().is_empty());
+        let Some(facts) = wanted.systemd else {
+            return Self::in_files(id, linux, host, wanted.manager, configured);
+        };
+        let place = Place::new(configured, id, facts.user)?;
+        let path = Path::new("/").join(&facts.cgroup).join(place.path()?);
+        let mut plan = Self::in_files(id, linux, host, wanted.manager, Some(&path))?;
+        let mut properties = unit::basics(&place, plan.layout == Layout::V1);
+        for directory in plan.v1.iter().chain(&plan.unified) {
+            properties.extend(properties::of(&directory.writes, facts.version)?);
+        }
+        properties.extend(unit::annotated(wanted.annotations)?);
+        plan.unit = Some(Unit { name: UnitName { name: place.name, user: facts.user }, properties });
+        Ok(plan)
+    }
+
+    fn in_files(
+        id: &str,
+        linux: &Linux,
+        host: &Host,
+        manager: CgroupManager,
+        configured: Option<&Path>,
+    ) -> Result<Self> {
+        let layout = Layout::choose(manager, linux, host)?;
         let made = layout != Layout::None;
         let directory = |hierarchy: &Hierarchy, base: PathBuf| Directory {
             controllers: hierarchy.controllers.clone(),
@@ -129,7 +170,7 @@ impl CgroupPlan {
                 let v1 = hierarchies.iter().map(one).collect::<Result<_>>()?;
                 resources::all_have_a_controller(linux, hierarchies)?;
                 let unified = unified.as_ref().map(|hierarchy| directory(hierarchy, own(hierarchy)));
-                Ok(Self { layout, v1, unified, private })
+                Ok(Self { layout, v1, unified, private, unit: None })
             }
             Cgroups::V2(hierarchy) => {
                 resources::all_have_a_controller(linux, std::slice::from_ref(hierarchy))?;
@@ -142,14 +183,16 @@ impl CgroupPlan {
                     unified.writes = resources::writes(hierarchy, linux, host)?;
                     unified.enable.clone_from(&hierarchy.available);
                 }
-                Ok(Self { layout, v1: Vec::new(), unified: Some(unified), private })
+                Ok(Self { layout, v1: Vec::new(), unified: Some(unified), private, unit: None })
             }
         }
     }
 
-    /// How many `tasks` files a process writes itself to.
+    /// How many `tasks` files a process writes itself to. Into the cgroup2 it is born, unless a unit has to come first.
     pub(crate) fn entrances(&self) -> u32 {
-        if self.layout == Layout::V1 { u32::try_from(self.v1.len()).unwrap_or(u32::MAX) } else { 0 }
+        let unified = usize::from(self.unit.is_some() && self.unified.is_some());
+        let v1 = if self.layout == Layout::V1 { self.v1.len() } else { 0 };
+        u32::try_from(v1 + unified).unwrap_or(u32::MAX)
     }
 
     /// What `state.json` says: controller to directory, as runc names them.

@@ -86,6 +86,7 @@ fn planned(case: &Value, hosts: &BTreeMap<String, Host>) -> Value {
                 Some("disabled") => CgroupManager::Disabled,
                 _ => CgroupManager::Cgroupfs,
             },
+            systemd: serde_json::from_value(case["request"]["systemd"].clone()).unwrap_or_default(),
             resctrl: case["request"]["resctrl"].as_str().map(PathBuf::from),
         };
         let mut plan = create(&spec, &hosts[&text(case, "host")], &request)?;

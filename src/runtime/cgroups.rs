@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::cgroup::plan::Layout;
+use crate::cgroup::systemd::unit::UnitName;
 use crate::cgroup::{self, Manager};
 use crate::state::file::StateFile;
 
@@ -13,5 +14,6 @@ pub(super) fn of(state: &StateFile) -> Box<dyn Manager> {
         [(controller, _)] if controller.is_empty() => Layout::V2,
         _ => Layout::V1,
     });
-    cgroup::manager(layout, paths)
+    let unit = state.riverrun.unit.clone().map(|name| UnitName { name, user: state.riverrun.unit_of_user });
+    cgroup::manager(layout, paths, unit.as_ref())
 }

@@ -12,7 +12,8 @@ use oci_spec::runtime::{Linux, Process as OciProcess};
 use super::cgroups;
 use super::options::{ContextOptions, Level};
 use super::process::Process;
-use crate::cgroup::plan::CgroupManager;
+use crate::cgroup::plan::{CgroupManager, Facts};
+use crate::cgroup::systemd;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::state::directory::{self, Directory};
@@ -111,6 +112,12 @@ impl Context {
     /// Who makes cgroups.
     pub(super) fn cgroup_manager(&self) -> CgroupManager {
         self.0.options.cgroup_manager
+    }
+
+    /// What systemd says of itself, where it is the manager.
+    pub(super) fn systemd(&self) -> Result<Option<Facts>> {
+        let wanted = self.cgroup_manager() == CgroupManager::Systemd;
+        wanted.then(|| systemd::manager::facts(self.host().is_rootless())).transpose()
     }
 
     /// Whether cgroup permission errors are ignored.

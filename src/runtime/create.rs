@@ -97,6 +97,7 @@ impl Context {
             selinux: names_mount_label(&spec) && SecurityModules::probe().selinux,
             net_devices: net_devices.facts(),
             cgroup_manager: self.cgroup_manager(),
+            systemd: self.systemd()?,
             resctrl: spec
                 .linux()
                 .as_ref()
@@ -106,7 +107,8 @@ impl Context {
         let plan = plan::create(&spec, self.host(), &request)?;
         self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
         let directory = Directory::create(self.root(), id)?;
-        let cgroups = cgroup::manager(plan.cgroups.layout, plan.cgroups.paths());
+        let unit = plan.cgroups.unit.as_ref().map(|unit| &unit.name);
+        let cgroups = cgroup::manager(plan.cgroups.layout, plan.cgroups.paths(), unit);
         let cgroups = cgroups.as_ref();
         let mut undo = Undo {
             context: self,
@@ -324,7 +326,7 @@ impl Drop for Undo<'_> {
         }
         if self.with_hooks {
             // What a hook left behind in the container; with a pid namespace it ended with the init program.
-            let own = cgroup::manager(self.layout, self.made.own().to_vec());
+            let own = cgroup::manager(self.layout, self.made.own().to_vec(), None);
             let _ = end_members(own.as_ref(), Call::default());
         }
         // The directory goes last: as long as it is there, `delete --force` finds what could not be removed.
@@ -420,6 +422,8 @@ fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> St
             deny_setgroups: plan.deny_setgroups,
             created_ns,
             cgroups: plan.cgroups.layout.name().to_owned(),
+            unit: plan.cgroups.unit.as_ref().map(|unit| unit.name.name.clone()),
+            unit_of_user: plan.cgroups.unit.as_ref().is_some_and(|unit| unit.name.user),
             hooks: hook::plan::any(spec),
             intel_rdt_own: plan.intel_rdt.as_ref().map(intel_rdt::apply::missing).unwrap_or_default(),
         },

@@ -55,6 +55,12 @@ pub(crate) struct Own {
     /// Which manager made the cgroups.
     #[serde(default)]
     pub(crate) cgroups: String,
+    /// The unit that systemd made them with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<String>,
+    /// It is of the user's own systemd.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unit_of_user: bool,
     /// The configuration has hooks: `start` and `delete` look into it.
     #[serde(default)]
     pub(crate) hooks: bool,

@@ -3,11 +3,13 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    bind, connect, listen, recvmsg, sendmsg, socket, socketpair,
+    bind, connect, listen, recvmsg, sendmsg, setsockopt, socket, socketpair, sockopt,
 };
+use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::{Errno, Result};
 
@@ -51,6 +53,20 @@ pub(crate) fn connect_to(path: &Path) -> Result<OwnedFd> {
     let parent = path.parent().ok_or(Errno::EINVAL)?;
     let parent = super::file::open_directory(parent)?;
     connect_in(std::os::fd::AsFd::as_fd(&parent), name)
+}
+
+/// A connection to a socket at `path`, or of that name in the abstract namespace, for which connect(2) and every send(2)
+/// wait at most `patience`: EAGAIN then.
+pub(crate) fn connect_within(path: &Path, is_abstract: bool, patience: Duration) -> Result<OwnedFd> {
+    let address = match path.to_str() {
+        Some(name) if is_abstract => UnixAddr::new_abstract(name.as_bytes())?,
+        _ => UnixAddr::new(path)?,
+    };
+    let peer = stream()?;
+    let seconds = TimeVal::seconds(patience.as_secs().try_into().unwrap_or(i64::MAX));
+    setsockopt(&peer, sockopt::SendTimeout, &seconds)?;
+    connect(peer.as_raw_fd(), &address)?;
+    Ok(peer)
 }
 
 /// Sends all of `bytes`, `fds` beside the first of them; no SIGPIPE.

@@ -1,0 +1,12 @@
+//! systemd as the manager of cgroups, and as the one that starts containers: real units where systemd is pid 1 (the guest of
+//! tests/vm; as root and as an ordinary user), buses that are none everywhere.
+#![allow(clippy::unwrap_used, reason = "a test panics when it is wrong")]
+
+mod support;
+
+#[path = "systemd/no_bus.rs"]
+mod no_bus;
+#[path = "systemd/scene.rs"]
+mod scene;
+#[path = "systemd/unit.rs"]
+mod unit;
