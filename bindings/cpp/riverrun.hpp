@@ -310,6 +310,18 @@ class Container {
       if (all) return found;
     }
   }
+  /// A namespace of the container; `kind` is one of RR_NS_*.
+  [[nodiscard]] Fd open_namespace(int kind) const {
+    int fd = -1;
+    detail::check([&](rr_error **error) { return rr_open_ns(get(), kind, &fd, error); });
+    return Fd(fd);
+  }
+  /// The container's directory in the cgroup2 filesystem.
+  [[nodiscard]] Fd open_cgroup() const {
+    int fd = -1;
+    detail::check([&](rr_error **error) { return rr_open_cgroup(get(), &fd, error); });
+    return Fd(fd);
+  }
   [[nodiscard]] rr_container *get() const noexcept { return handle_.get(); }
 
   Pipes pipes;  ///< the host's ends of the pipes that were asked for

@@ -463,6 +463,18 @@ void host_is_untouched() {
   EXPECT(host() == before);
 }
 
+std::string link(const std::string &path) {
+  char target[256];
+  const ssize_t n = readlink(path.c_str(), target, sizeof target);
+  return n < 0 ? "" : std::string(target, static_cast<size_t>(n));
+}
+void namespace_is_opened() {
+  Running web("sleep 60");
+  const auto fd = web->open_namespace(RR_NS_UTS);
+  const auto theirs = link("/proc/self/fd/" + std::to_string(fd.get()));
+  EXPECT(theirs.rfind("uts:", 0) == 0 && theirs != link("/proc/self/ns/uts"));
+}
+
 struct Claim {
   const char *name;
   void (*keep)();
@@ -482,6 +494,7 @@ const Claim kClaims[] = {
     CLAIM(exec_has_its_own_exit), CLAIM(exec_reads_its_input), CLAIM(exec_into_a_stopped_container_is_refused),
     CLAIM(members_are_listed), CLAIM(pid_file_holds_the_pid), CLAIM(log_lines_arrive), CLAIM(pidfd_is_readable_at_the_end),
     CLAIM(handles_outlive_their_context), CLAIM(forked_child_is_refused), CLAIM(host_is_untouched),
+    CLAIM(namespace_is_opened),
 };
 
 }  // namespace

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json as _json
 
 from . import _abi, _library
-from .container import Container, State, Status
+from .container import Container, Namespace, State, Status
 from .context import LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARN, Context
 from .errors import (
     Cancelled,

@@ -28,6 +28,19 @@ class Status(enum.IntEnum):
     PAUSED = _abi.RR_PAUSED
 
 
+class Namespace(enum.IntEnum):
+    """A kind of namespace."""
+
+    MOUNT = _abi.RR_NS_MOUNT
+    PID = _abi.RR_NS_PID
+    NET = _abi.RR_NS_NET
+    IPC = _abi.RR_NS_IPC
+    UTS = _abi.RR_NS_UTS
+    USER = _abi.RR_NS_USER
+    CGROUP = _abi.RR_NS_CGROUP
+    TIME = _abi.RR_NS_TIME
+
+
 @dataclass(frozen=True)
 class State:
     """What a container is doing, observed at the call."""
@@ -156,3 +169,15 @@ class Container:
             if count.value <= room:
                 return list(found[: count.value])
             room = count.value * 2
+
+    def open_namespace(self, kind: Namespace) -> int:
+        """A descriptor of a namespace of the container, the caller's to close."""
+        fd = ctypes.c_int()
+        check(library.rr_open_ns, self._handle, int(kind), ctypes.byref(fd))
+        return fd.value
+
+    def open_cgroup(self) -> int:
+        """A descriptor of the container's directory in the cgroup2 filesystem, the caller's to close."""
+        fd = ctypes.c_int()
+        check(library.rr_open_cgroup, self._handle, ctypes.byref(fd))
+        return fd.value

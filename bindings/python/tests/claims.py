@@ -381,6 +381,14 @@ def host_is_untouched():
     assert host() == before
 
 
+def namespace_is_opened():
+    with run("sleep 60") as web:
+        fd = web.open_namespace(rr.Namespace.UTS)
+        theirs = os.readlink(f"/proc/self/fd/{fd}")
+        os.close(fd)
+        assert theirs.startswith("uts:") and theirs != os.readlink("/proc/self/ns/uts")
+
+
 def main() -> int:
     """The claims that are named, or all: those of claims.txt that this file has."""
     with open(os.path.join(os.path.dirname(__file__), "../../claims.txt")) as table:

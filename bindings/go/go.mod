@@ -1,0 +1,3 @@
+module github.com/riverrun/riverrun/bindings/go
+
+go 1.19
