@@ -4,6 +4,7 @@
 Prints "ok - NAME" or "not ok - NAME: why" for each. tests/bindings/run calls it, with a busybox root filesystem in $ROOTFS.
 """
 
+import gc
 import os
 import select
 import signal
@@ -215,10 +216,11 @@ def wait_has_a_deadline():
 def wait_is_cancelled():
     reader, writer = os.pipe()
     with run("sleep 60") as web:
-        threading.Timer(0.1, os.write, (writer, b"x")).start()
+        canceller = threading.Timer(0.1, os.write, (writer, b"x"))
+        canceller.start()
         refused(rr.Cancelled, web.init_process.wait, cancel=reader)
+        canceller.join()
     os.close(reader)
-    time.sleep(0.2)
     os.close(writer)
 
 
@@ -375,10 +377,13 @@ def host_is_untouched():
         return kept, os.getcwd(), sorted(os.listdir("/proc/self/fd"))
 
     run("true").delete(force=True)
+    gc.collect()  # what earlier claims let go of
     before = host()
     for _ in range(20):
         run("true").delete(force=True)
-    assert host() == before
+    gc.collect()
+    after = host()
+    assert after == before, [pair for pair in zip(before, after) if pair[0] != pair[1]]
 
 
 def namespace_is_opened():
