@@ -9,6 +9,8 @@ pub(crate) const EXISTS: &str = "container with given ID already exists";
 pub(crate) const DOES_NOT_EXIST: &str = "container does not exist";
 /// containerd, CRI-O: kill of a container that has stopped.
 pub(crate) const NOT_RUNNING: &str = "container not running";
+/// `resume` of one that is not paused.
+pub(crate) const NOT_PAUSED: &str = "container not paused";
 pub(crate) const INVALID_ID: &str = "invalid container ID format";
 pub(crate) const EMPTY_ID: &str = "container id cannot be empty";
 /// `start` of one that has stopped.

@@ -109,6 +109,16 @@ fn cancelled_call_leaves_nothing_and_one_cancelled_before_does_nothing() {
 }
 
 #[test]
+fn container_stands_still_and_goes_on_from_c() {
+    if !root_or_skip("container_stands_still_and_goes_on_from_c") {
+        return;
+    }
+    let scene = Scene::new("pause");
+    let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+    keeps_its_promises("pause", &scene, &[&sleeper]);
+}
+
+#[test]
 fn log_lines_come_on_the_calling_thread_during_the_call() {
     keeps_its_promises("logged", &Scene::new("logged"), &[]);
 }

@@ -13,6 +13,7 @@ use crate::sys::{Errno, pidfd};
 
 pub(crate) mod apply;
 mod disabled;
+pub(crate) mod freezer;
 pub(crate) mod plan;
 pub(crate) mod resources;
 pub(crate) mod systemd;

@@ -121,6 +121,54 @@ pub unsafe extern "C" fn rr_kill(
     unsafe { report(outcome, err) }
 }
 
+/// Stops all processes of a created or running container, until `rr_resume`; its status is `RR_PAUSED` then. If
+/// not all can be stopped, none stays stopped.
+///
+/// `call` may be NULL. Any thread. Blocks until all have stopped, for ten seconds if `call` sets no deadline.
+/// Since 0.1; the kernel's freezer-subsystem.rst, cgroup-v2.rst (`cgroup.freeze`).
+///
+/// Errors: `RR_E_INVALID_ARGUMENT` (NULL), `RR_E_NOT_RUNNING` (it has stopped), `RR_E_PAUSED` (it is paused
+/// already), `RR_E_NOT_FOUND`, `RR_E_CGROUP` (it has no freezer), `RR_E_PERMISSION`, `RR_E_BUSY`,
+/// `RR_E_TIMEOUT`, `RR_E_CANCELLED`, `RR_E_FORKED`, `RR_E_SYSTEM`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rr_pause(
+    c: *mut rr_container,
+    call: *const rr_call,
+    err: *mut *mut rr_error,
+) -> rr_code {
+    let outcome = attempt(|| {
+        // SAFETY: rule 1 is passed on.
+        let c = unsafe { handle::borrow(c)? };
+        // SAFETY: rules 3 and 5 are passed on.
+        c.container.pause(unsafe { read_call(call)? })
+    });
+    // SAFETY: rule 2 is passed on.
+    unsafe { report(outcome, err) }
+}
+
+/// Lets the processes of a paused container go on.
+///
+/// `call` may be NULL. Any thread. Blocks until they do, for ten seconds if `call` sets no deadline. Since 0.1.
+///
+/// Errors: `RR_E_INVALID_ARGUMENT` (NULL), `RR_E_NOT_PAUSED`, `RR_E_NOT_FOUND`, `RR_E_CGROUP` (a cgroup above
+/// the container's is frozen), `RR_E_PERMISSION`, `RR_E_BUSY`, `RR_E_TIMEOUT`, `RR_E_CANCELLED`,
+/// `RR_E_FORKED`, `RR_E_SYSTEM`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rr_resume(
+    c: *mut rr_container,
+    call: *const rr_call,
+    err: *mut *mut rr_error,
+) -> rr_code {
+    let outcome = attempt(|| {
+        // SAFETY: rule 1 is passed on.
+        let c = unsafe { handle::borrow(c)? };
+        // SAFETY: rules 3 and 5 are passed on.
+        c.container.resume(unsafe { read_call(call)? })
+    });
+    // SAFETY: rule 2 is passed on.
+    unsafe { report(outcome, err) }
+}
+
 /// Deletes a container that has stopped or was never started: its cgroups, its state, what its hooks undo.
 /// The handle remains to be given back.
 ///

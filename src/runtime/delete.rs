@@ -7,6 +7,7 @@ use super::cgroups;
 use super::context::{Container, Context, valid_id};
 use super::deadline::Deadline;
 use super::hooks;
+use super::kill::let_go;
 use super::options::{Call, Level};
 use super::process::Process;
 use crate::cgroup::Manager;
@@ -106,6 +107,7 @@ impl Context {
             Err(error) if error.kind() == Kind::NotRunning => return Ok(()),
             sent => sent?,
         }
+        let_go(state);
         let timeout = Some(call.timeout.map_or(KILL_DEADLINE, |timeout| timeout.min(KILL_DEADLINE)));
         let deadline = Deadline::new(Call { timeout, ..call });
         // The first process of a pid namespace ends after all others have been waited for, also by us.

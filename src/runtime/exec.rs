@@ -13,6 +13,7 @@ use super::deadline::Deadline;
 use super::io::{self, Streams};
 use super::joined;
 use super::options::{Call, ExecOptions};
+use super::pause::goes_on;
 use super::process::Process;
 use super::spawn::{Birth, Spawned, Wish};
 use crate::error::{Error, Kind, Result};
@@ -42,7 +43,7 @@ impl Container {
         let status = observe(&directory, &state);
         match status {
             Status::Created | Status::Running => {}
-            Status::Paused if options.ignore_paused => {}
+            Status::Paused if options.ignore_paused => goes_on(&directory, &state, &deadline)?,
             Status::Paused => return Err(Error::new(Kind::Paused, wording::EXEC_PAUSED)),
             Status::Stopped | Status::Creating => {
                 return Err(Error::new(Kind::NotRunning, wording::EXEC_STOPPED));

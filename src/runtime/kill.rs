@@ -5,6 +5,7 @@ use super::cgroups;
 use super::context::Container;
 use super::process::Process;
 use crate::error::{Error, Kind, Result};
+use crate::state::file::StateFile;
 use crate::state::status::is_alive;
 use crate::wording;
 
@@ -30,6 +31,16 @@ impl Container {
         if !is_alive(&state) {
             return Err(Error::new(Kind::NotRunning, wording::NOT_RUNNING));
         }
-        Process::open(state.init_process_pid, state.init_process_start)?.signal(signal)
+        Process::open(state.init_process_pid, state.init_process_start)?.signal(signal)?;
+        if signal == libc::SIGKILL {
+            let_go(&state);
+        }
+        Ok(())
     }
+}
+
+/// In a v1 freezer SIGKILL, too, has to wait until the container goes on.
+pub(super) fn let_go(state: &StateFile) {
+    // A container without a freezer is not frozen; of one that is gone nobody is left.
+    let _ = cgroups::of(state).thaw();
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::fs;
+use std::path::Path;
 
 use super::directory::{Directory, START_SOCKET};
 use super::file::StateFile;
@@ -67,8 +68,18 @@ fn awaits_start(directory: &Directory) -> bool {
     }
 }
 
-/// The freezer of cgroup v1 (freezer-subsystem.rst), or of cgroup2.
+/// The freezer of cgroup v1 (freezer-subsystem.rst), or of cgroup2 (cgroup-v2.rst), where a cgroup above may be what
+/// froze it. A cgroup that is gone, or going, is not frozen.
 pub(crate) fn is_frozen(state: &StateFile) -> bool {
-    let Some(path) = state.cgroup_paths.get("freezer") else { return false };
-    fs::read_to_string(path.join("freezer.state")).is_ok_and(|text| text.trim_end() != "THAWED")
+    let says = |path: &Path, name: &str, what: fn(&str) -> bool| {
+        fs::read_to_string(path.join(name)).is_ok_and(|text| what(&text))
+    };
+    match (state.cgroup_paths.get("freezer"), state.cgroup_paths.get("")) {
+        (Some(v1), _) => says(v1, "freezer.state", |text| text.trim_end() != "THAWED"),
+        (None, Some(v2)) => {
+            says(v2, "cgroup.freeze", |text| text.trim_end() == "1")
+                || says(v2, "cgroup.events", |text| text.lines().any(|line| line == "frozen 1"))
+        }
+        (None, None) => false,
+    }
 }

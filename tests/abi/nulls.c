@@ -13,6 +13,8 @@ static void without_error(rr_context *ctx) {
   CHECK(rr_open(ctx, "none-such", &c, NULL) == RR_E_NOT_FOUND && c == NULL);
   CHECK(rr_start(NULL, NULL, NULL) == BAD);
   CHECK(rr_kill(NULL, SIGKILL, 0, NULL, NULL) == BAD);
+  CHECK(rr_pause(NULL, NULL, NULL) == BAD);
+  CHECK(rr_resume(NULL, NULL, NULL) == BAD);
   CHECK(rr_delete(NULL, 0, NULL, NULL) == BAD);
   CHECK(rr_exec(NULL, NULL, NULL, NULL) == BAD);
   CHECK(rr_init_process(NULL, NULL, NULL) == BAD);

@@ -345,6 +345,18 @@ pub(crate) const COMMANDS: &[Command] = &[
         run: commands::man::man,
     },
     Command {
+        name: "pause",
+        about: "stop all processes of a container where they are",
+        arguments: ID,
+        arity: Arity::Exactly(1),
+        tail: false,
+        details: &[
+            "The kernel's freezer stops them, until \"riverrun resume\"; the container's status is paused meanwhile. If not all of them can be stopped, none is.",
+        ],
+        flags: &[],
+        run: commands::pause::pause,
+    },
+    Command {
         name: "ps",
         about: "list the processes of a container",
         arguments: "CONTAINER-ID [PS-OPTION...]",
@@ -355,6 +367,16 @@ pub(crate) const COMMANDS: &[Command] = &[
         ],
         flags: &[or(one("format", Some("f"), "FORMAT", FORMATS, "table or json"), "table")],
         run: commands::ps::ps,
+    },
+    Command {
+        name: "resume",
+        about: "let the processes of a paused container go on",
+        arguments: ID,
+        arity: Arity::Exactly(1),
+        tail: false,
+        details: &[],
+        flags: &[],
+        run: commands::resume::resume,
     },
     Command {
         name: "run",
