@@ -39,7 +39,7 @@ int main(int argc, char **argv) {
   CHECK(status_of(other) == RR_RUNNING);
 
   OK(rr_pause(c, NULL, &err));
-  OK(rr_kill(c, SIGKILL, 0, &err)); /* does not wait for the container to go on */
+  OK(rr_kill(c, SIGKILL, 0, NULL, &err)); /* does not wait for the container to go on */
   OK(rr_init_process(c, &p, &err));
   CHECK(wait_for(p).sig == SIGKILL);
   rr_process_unref(p);
