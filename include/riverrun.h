@@ -971,6 +971,34 @@ rr_code rr_kill(struct rr_container *c,
                 struct rr_error **err);
 
 /**
+ * Stops all processes of a created or running container, until `rr_resume`; its status is `RR_PAUSED` then. If
+ * not all can be stopped, none stays stopped.
+ *
+ * `call` may be NULL. Any thread. Blocks until all have stopped, for ten seconds if `call` sets no deadline.
+ * Since 0.1; the kernel's freezer-subsystem.rst, cgroup-v2.rst (`cgroup.freeze`).
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL), `RR_E_NOT_RUNNING` (it has stopped), `RR_E_PAUSED` (it is paused
+ * already), `RR_E_NOT_FOUND`, `RR_E_CGROUP` (it has no freezer), `RR_E_PERMISSION`, `RR_E_BUSY`,
+ * `RR_E_TIMEOUT`, `RR_E_CANCELLED`, `RR_E_FORKED`, `RR_E_SYSTEM`.
+ */
+rr_code rr_pause(struct rr_container *c,
+                 const struct rr_call *call,
+                 struct rr_error **err);
+
+/**
+ * Lets the processes of a paused container go on.
+ *
+ * `call` may be NULL. Any thread. Blocks until they do, for ten seconds if `call` sets no deadline. Since 0.1.
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL), `RR_E_NOT_PAUSED`, `RR_E_NOT_FOUND`, `RR_E_CGROUP` (a cgroup above
+ * the container's is frozen), `RR_E_PERMISSION`, `RR_E_BUSY`, `RR_E_TIMEOUT`, `RR_E_CANCELLED`,
+ * `RR_E_FORKED`, `RR_E_SYSTEM`.
+ */
+rr_code rr_resume(struct rr_container *c,
+                  const struct rr_call *call,
+                  struct rr_error **err);
+
+/**
  * Deletes a container that has stopped or was never started: its cgroups, its state, what its hooks undo.
  * The handle remains to be given back.
  *

@@ -231,6 +231,8 @@ FUNCTIONS = [
     ("rr_open", c_int32, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
     ("rr_start", c_int32, [c_void_p, POINTER(rr_call), POINTER(c_void_p)]),
     ("rr_kill", c_int32, [c_void_p, c_int, c_uint64, POINTER(rr_call), POINTER(c_void_p)]),
+    ("rr_pause", c_int32, [c_void_p, POINTER(rr_call), POINTER(c_void_p)]),
+    ("rr_resume", c_int32, [c_void_p, POINTER(rr_call), POINTER(c_void_p)]),
     ("rr_delete", c_int32, [c_void_p, c_uint64, POINTER(rr_call), POINTER(c_void_p)]),
     ("rr_init_process", c_int32, [c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
     ("rr_container_ref", c_void_p, [c_void_p]),
