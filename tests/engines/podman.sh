@@ -196,18 +196,65 @@ check_restart_policy() {
   eventually shows '^2$' p inspect --format '{{.RestartCount}}' policy
   over policy
 }
+catatonit() { command -v catatonit >/dev/null || [ -x /usr/libexec/podman/catatonit ] || skip "catatonit is not installed"; }
 check_init() {
-  [ -x /usr/libexec/podman/catatonit ] || [ -x /usr/bin/catatonit ] || skip "catatonit is not installed"
-  has "$(run --rm --init "$busybox" cat /proc/1/comm)" catatonit
+  catatonit
+  has "$(run --rm --init "$busybox" cat /proc/1/comm)" 'catatonit|podman-init'
 }
 check_pod() {
-  command -v catatonit >/dev/null || local infra="--infra-image $busybox --infra-command=sleep"
-  p pod create --name pod --network none --infra-image "$busybox" --infra-command "/bin/sleep" --share ipc,net,uts
-  skip_pod=
-  p pod rm --force pod
+  catatonit
+  p pod create --name pod --network none --share ipc,net,uts,pid --hostname ours
+  p run --detach --pod pod --name pod1 "$busybox" sleep 3001
+  p run --detach --pod pod --name pod2 "$busybox" sleep 3002
+  same "$(p exec pod1 readlink /proc/self/ns/net)" "$(p exec pod2 readlink /proc/self/ns/net)"
+  same ours "$(p exec pod2 hostname)"
+  has "$(p exec pod1 ps -o args)" 'sleep 3002'
+  has "$(p pod ps --format '{{.Name}} {{.Status}}')" 'pod Running'
+  p pod stop --time 0 pod
+  p pod start pod
+  same running "$(state pod1)"
+  p pod rm --force --time 0 pod
+}
+check_pod_is_paused() {
+  catatonit
+  p pod create --name frozen --network none
+  p run --detach --pod frozen --name frozen1 "$busybox" sleep 3000
+  p pod pause frozen
+  same paused "$(state frozen1)"
+  p pod unpause frozen
+  same in "$(p exec frozen1 echo in)"
+  p pod rm --force --time 0 frozen
 }
 check_play_kube() {
-  skip "later"
+  catatonit
+  cat >"$WORK/pod.yaml" <<YAML
+apiVersion: v1
+kind: Pod
+metadata:
+  name: played
+spec:
+  restartPolicy: Never
+  containers:
+  - name: one
+    image: $busybox
+    command: [sleep, "3000"]
+    env: [{ name: N, value: v }]
+    resources: { limits: { memory: 64Mi } }
+    securityContext: { runAsUser: 1000, readOnlyRootFilesystem: true }
+    volumeMounts: [{ name: data, mountPath: /mnt }]
+  - name: two
+    image: $busybox
+    command: [sleep, "3000"]
+  volumes:
+  - name: data
+    hostPath: { path: $WORK/played, type: DirectoryOrCreate }
+YAML
+  p play kube --network none "$WORK/pod.yaml"
+  same "v 1000" "$(p exec played-one sh -c 'echo $N $(id -u)')"
+  same 67108864 "$(cgroup_file memory memory.limit_in_bytes memory.max "$(p inspect --format '{{.Id}}' played-one)")"
+  same "$(p exec played-one readlink /proc/self/ns/ipc)" "$(p exec played-two readlink /proc/self/ns/ipc)"
+  p play kube --down "$WORK/pod.yaml"
+  same "" "$(p ps --all --quiet)"
 }
 check_user_namespace() {
   has "$(run --rm --uidmap 0:700000:65536 --gidmap 0:700000:65536 "$busybox" cat /proc/self/uid_map)" '0 +700000 +65536'
