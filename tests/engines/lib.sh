@@ -7,8 +7,9 @@
 set -euo pipefail
 export LC_ALL=C
 script=$(readlink -f "$0")
-engine=$(basename "$script" .sh)
-limit=180
+engine=${ENGINE:-$(basename "$script" .sh)}
+limit=${LIMIT:-180} # of a check, in seconds
+patience=${PATIENCE:-60} # of a condition
 : "${WORK:=/nonexistent}" "${RUNTIME:=none}"
 
 # ---- for checks
@@ -28,8 +29,8 @@ fails() { # COMMAND...: it must; prints what it said
   if said=$("$@" 2>&1); then echo "succeeded: $*: $said"; exit 1; fi
   echo "$said"
 }
-eventually() { # COMMAND...: succeeds within a minute
-  local end=$((SECONDS + 60))
+eventually() { # COMMAND...: succeeds within $patience seconds
+  local end=$((SECONDS + patience))
   until "$@" >/dev/null 2>&1; do
     [ "$SECONDS" -lt "$end" ] || { echo "never: $*"; exit 1; }
     sleep 0.1

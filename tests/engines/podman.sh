@@ -25,7 +25,7 @@ configure() { # DIR: what podman reads, for the user whose DIR it is
 # The default asks for more than a machine without CAP_SYS_RESOURCE gives.
 default_ulimits = [$ulimits]
 [engine]
-cgroup_manager = "cgroupfs"
+cgroup_manager = "${MANAGER:-cgroupfs}"
 events_logger = "file"
 runtime = "$program"
 runtime_supports_json = ["runc", "riverrun"]
@@ -61,6 +61,8 @@ user() { # COMMAND...: as an ordinary user
     CONTAINERS_CONF="$WORK/home/containers.conf" CONTAINERS_STORAGE_CONF="$WORK/home/storage.conf" TMPDIR="$WORK/home/tmp" \
     bash -c 'cd ~ && exec "$@"' bash "$@"
 }
+
+terminal_to_be_had() { type -P tmux >/dev/null || skip "tmux is not installed"; }
 
 check_run_prints() {
   same hello "$(run --rm "$busybox" echo hello)"
@@ -109,6 +111,7 @@ check_sysctl_hostname_and_namespaces_of_the_host() {
   same "$(readlink /proc/self/ns/pid)" "$(run --rm --pid host "$busybox" readlink /proc/self/ns/pid)"
 }
 check_terminal() {
+  terminal_to_be_had
   person terminal podman run --network none --rm -it "$busybox" sh
   sees terminal '^/ #'
   types terminal 'tty; stty size; sleep 1; exit 3' Enter
@@ -127,6 +130,7 @@ check_exec() {
   over exec
 }
 check_exec_with_a_terminal() {
+  terminal_to_be_had
   running execterm
   person execterm podman exec -it execterm sh
   sees execterm '^/ #'
