@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "cli/cancelled.rs"]
+mod cancelled;
 #[path = "cli/contract.rs"]
 mod contract;
 #[path = "cli/exec.rs"]
@@ -13,6 +15,8 @@ mod exec;
 mod foreground;
 #[path = "cli/lifecycle.rs"]
 mod lifecycle;
+#[path = "cli/notify.rs"]
+mod notify;
 #[path = "cli/rows.rs"]
 mod rows;
 #[path = "cli/sandbox.rs"]

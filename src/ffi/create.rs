@@ -169,6 +169,7 @@ unsafe fn read_options<'call>(options: *const rr_create_options) -> Result<(Crea
         io,
         no_pivot: options.flags & RR_CREATE_NO_PIVOT != 0,
         no_new_keyring: options.flags & RR_CREATE_NO_NEW_KEYRING != 0,
+        notify: false,
         // SAFETY: rules 3 and 5 are passed on.
         call: unsafe { read_call(options.call)? },
     };

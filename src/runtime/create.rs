@@ -19,6 +19,7 @@ use super::hooks;
 use super::io::{self, Streams};
 use super::joined::Given;
 use super::net_device::NetDevices;
+use super::notify;
 use super::options::{Call, CreateOptions, Level};
 use super::process::Process;
 use super::spawn::{Birth, Ready, Spawned, Wish};
@@ -72,6 +73,7 @@ impl Context {
         };
         let (mut spec, unknown) = spec::parse_telling(&config)?;
         spec::validate(&spec)?;
+        notify::add_to(&mut spec, &options, self.root(), id);
         if let Some(process) = spec.process().as_ref().filter(|process| label::wanted(process)) {
             label::possible(process, SecurityModules::probe())?;
         }
@@ -157,6 +159,7 @@ struct Making<'a> {
 impl Making<'_> {
     fn run(&self, state: StateFile, mut streams: Streams, undo: &mut Undo<'_>) -> Result<Process> {
         undo.directory.save(&state.settled())?;
+        notify::make(&undo.directory, self.options)?;
         if let Some(intel_rdt) = &self.plan.intel_rdt {
             undo.intel_rdt.clone_from(&state.riverrun.intel_rdt_own);
             intel_rdt::apply::make(intel_rdt)?;

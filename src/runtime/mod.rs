@@ -20,6 +20,7 @@ mod joined;
 mod kill;
 mod list;
 mod net_device;
+mod notify;
 mod options;
 mod pause;
 mod process;

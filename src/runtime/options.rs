@@ -146,6 +146,9 @@ pub struct CreateOptions<'fd> {
     pub no_pivot: bool,
     /// Keep the caller's session keyring.
     pub no_new_keyring: bool,
+    /// Give the program a socket to say on that it is ready, at `$NOTIFY_SOCKET`; the other side is
+    /// [`Container::notify_socket`](crate::Container::notify_socket).
+    pub notify: bool,
     /// Deadline and cancellation.
     pub call: Call<'fd>,
 }

@@ -38,10 +38,11 @@ impl Bundle {
         Ok(Self { directory, config, terminal })
     }
 
-    /// Tells the process of `count` descriptors that a service manager passed.
-    pub(crate) fn announce_listen_fds(&mut self, count: u32) -> Result<(), Failure> {
-        if count > 0 {
-            self.config = with_env(&self.config, [format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()])?;
+    /// Adds to the process's environment.
+    pub(crate) fn announce(&mut self, more: impl Iterator<Item = String>) -> Result<(), Failure> {
+        let more: Vec<String> = more.collect();
+        if !more.is_empty() {
+            self.config = with_env(&self.config, more)?;
         }
         Ok(())
     }
@@ -99,12 +100,12 @@ fn read_config(name: &str, path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// The configuration with more in its process's environment.
-fn with_env(config: &[u8], more: [String; 2]) -> Result<Vec<u8>, Failure> {
+fn with_env(config: &[u8], more: Vec<String>) -> Result<Vec<u8>, Failure> {
     let parse = |error| Failure::from(format!("parse config.json: {error}"));
     let mut config: Value = serde_json::from_slice(config).map_err(parse)?;
     if let Some(Value::Object(process)) = config.get_mut("process") {
         match process.entry("env").or_insert_with(|| json!([])) {
-            Value::Array(env) => env.extend(more.map(Value::from)),
+            Value::Array(env) => env.extend(more.into_iter().map(Value::from)),
             other => *other = json!(more),
         }
     }
@@ -141,7 +142,7 @@ mod tests {
 
     #[test]
     fn listen_fds_are_added_to_the_environment() {
-        let more = || ["LISTEN_FDS=2".to_owned(), "LISTEN_PID=1".to_owned()];
+        let more = || vec!["LISTEN_FDS=2".to_owned(), "LISTEN_PID=1".to_owned()];
         let config = with_env(br#"{"a":1,"process":{"env":["A=1"]}}"#, more()).unwrap();
         let expected: &[u8] = br#"{"a":1,"process":{"env":["A=1","LISTEN_FDS=2","LISTEN_PID=1"]}}"#;
         assert_eq!(config, expected);

@@ -31,8 +31,9 @@ impl Failure {
         Self { message: format!("No help topic for '{name}'"), status: NO_SUCH_COMMAND }
     }
 
-    /// The same failure with `prefix` in front, and another status.
+    /// The same failure with `prefix` in front, and another status unless it has one of its own.
     pub(crate) fn during(self, prefix: &str, status: u8) -> Self {
+        let status = if self.status == FAILED { status } else { self.status };
         Self { message: format!("{prefix}: {}", self.message), status }
     }
 }

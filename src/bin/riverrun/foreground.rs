@@ -18,6 +18,7 @@ use nix::unistd::{Pid, getpid};
 use riverrun::{Call, Exit, Process};
 
 use crate::failure::{Failure, io_failure};
+use crate::notify::Notify;
 use crate::relay::{End, Relay};
 use crate::terminal::{HostTerminal, clear_onlcr};
 
@@ -49,18 +50,20 @@ pub(crate) fn become_subreaper() -> Result<(), Failure> {
         .map_err(|error| io_failure("become a child subreaper", &error.into()))
 }
 
-/// Connects the process's terminal, if it has one, to the caller's, lets a created process `start` and follows it to
+/// Connects the process's terminal, if it has one, to the caller's, passes on what it says of itself, lets a created process `start` and follows it to
 /// its end. The caller's terminal is as it was when this returns.
 pub(crate) fn attend(
     signals: &Signals,
     process: &Process,
     host: Option<&HostTerminal>,
+    notify: Option<Notify>,
     start: Option<&dyn Fn() -> Result<(), Failure>>,
 ) -> Result<Exit, Failure> {
     let start_now = || start.map_or(Ok(()), |start| start());
     let Some(host) = host else {
         start_now()?;
-        return Follower { signals, process, terminal: None, exited: false, given_up: false }.follow();
+        let terminal = None;
+        return Follower { signals, process, terminal, notify, exited: false, given_up: false }.follow();
     };
     let master = process.console().ok_or("use the process's terminal: the runtime has not kept it")?;
     // One side makes "\r\n" of "\n". COMPAT(runc): it is ours, so that output into a pipe has plain line ends. A process
@@ -72,7 +75,8 @@ pub(crate) fn attend(
     let relay = Relay::new(master).map_err(|error| io_failure("relay the terminal", &error))?;
     let _raw = host.raw(line_ends)?;
     start_now()?;
-    Follower { signals, process, terminal: Some((host, relay)), exited: false, given_up: false }.follow()
+    let terminal = Some((host, relay));
+    Follower { signals, process, terminal, notify, exited: false, given_up: false }.follow()
 }
 
 /// A process that is followed to its end, with the terminals that are relayed.
@@ -81,6 +85,7 @@ struct Follower<'a> {
     signals: &'a Signals,
     process: &'a Process,
     terminal: Option<(&'a HostTerminal, Relay<'a>)>,
+    notify: Option<Notify>,
     exited: bool,
     given_up: bool,
 }
@@ -118,6 +123,8 @@ impl Follower<'_> {
             timeout = PollTimeout::ZERO; // Nothing to wait for: what the dead process wrote is there already.
         }
         let mut fds = vec![PollFd::new(self.signals.0.as_fd(), PollFlags::POLLIN)];
+        fds.extend(self.notify.as_ref().map(|notify| PollFd::new(notify.fd(), PollFlags::POLLIN)));
+        let first = fds.len();
         fds.extend(interests.iter().map(|(_, fd, events)| PollFd::new(*fd, *events)));
         if !self.exited {
             fds.push(PollFd::new(self.process.pidfd(), PollFlags::POLLIN));
@@ -129,12 +136,15 @@ impl Follower<'_> {
         let is_ready = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
         let ready: Vec<End> = interests
             .iter()
-            .zip(&fds[1..])
+            .zip(&fds[first..])
             .filter(|(_, fd)| is_ready(fd))
             .map(|((end, ..), _)| *end)
             .collect();
         let exited = self.exited || fds.last().is_some_and(is_ready);
         let signalled = fds.first().is_some_and(is_ready);
+        if let Some(notify) = &mut self.notify {
+            notify.pass_on(getpid().as_raw());
+        }
         if signalled {
             self.pass_signals()?;
         }

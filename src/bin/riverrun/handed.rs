@@ -18,6 +18,11 @@ pub(crate) fn listen_fds(count: Option<&str>, pid: Option<&str>, own_pid: u32) -
     count.filter(|_| ours).and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
+/// What tells the process of `count` such descriptors.
+pub(crate) fn listen_fds_env(count: u32) -> Vec<String> {
+    if count == 0 { Vec::new() } else { vec![format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()] }
+}
+
 /// The map of `listen` and then `preserve` descriptors. All of them must be open.
 pub(crate) fn map(listen: u32, preserve: u32) -> Result<Vec<FdMap>, String> {
     let mut map = Vec::new();

@@ -10,11 +10,13 @@
 mod args;
 mod bundle;
 mod commands;
+mod ending;
 mod failure;
 mod foreground;
 mod handed;
 mod log_daemon;
 mod logging;
+mod notify;
 mod output;
 mod process;
 mod relay;

@@ -5,14 +5,19 @@ use riverrun::{Context, CreateOptions, Io};
 
 use crate::args::Matches;
 use crate::bundle::{Bundle, check_terminal};
+use crate::ending::Ending;
 use crate::failure::{FAILED, Failure, Outcome};
+use crate::handed::listen_fds_env;
+use crate::notify;
 use crate::session::{Session, path_option};
 
 /// Creates the container.
 pub(crate) fn create(session: &Session, matches: &Matches) -> Outcome {
     let create = || {
         let wanted = Wanted::typed(session, matches, true)?;
-        wanted.context.create(matches.id(), wanted.options)?;
+        let ending = Ending::block()?;
+        let options = CreateOptions { call: ending.call(), ..wanted.options };
+        wanted.context.create(matches.id(), options).map_err(|error| ending.failure(error))?;
         Ok(0)
     };
     create().map_err(|failure: Failure| failure.during("runc create failed", FAILED))
@@ -38,7 +43,7 @@ impl Wanted {
         let pidfd_socket = path_option(matches, "pidfd-socket")?;
         let mut bundle = Bundle::enter(matches)?;
         check_terminal(bundle.terminal, detach, console_socket.is_some())?;
-        bundle.announce_listen_fds(session.listen_fds())?;
+        bundle.announce(listen_fds_env(session.listen_fds()).into_iter().chain(notify::watchdog(detach)))?;
         let options = CreateOptions {
             bundle: Some(bundle.directory),
             config: Some(bundle.config),
@@ -47,6 +52,7 @@ impl Wanted {
             io: Io { console_socket, fds: session.handed_fds()?, ..Io::default() },
             no_pivot: matches.switch("no-pivot"),
             no_new_keyring: matches.switch("no-new-keyring"),
+            notify: notify::wanted(),
             ..CreateOptions::default()
         };
         Ok(Self { context, options, terminal: bundle.terminal })

@@ -8,6 +8,7 @@ use riverrun::{Call, Container, ExecOptions, Io};
 
 use crate::args::Matches;
 use crate::bundle::{check_terminal, process_wants_terminal};
+use crate::ending::Ending;
 use crate::failure::{FAILED, Failure, NOT_EXECUTED, Outcome, io_failure};
 use crate::foreground::{Signals, attend};
 use crate::process::Changes;
@@ -32,7 +33,9 @@ pub(crate) fn exec(session: &Session, matches: &Matches) -> Outcome {
             ..ExecOptions::default()
         };
         if matches.switch("detach") {
-            container.exec(options)?;
+            let ending = Ending::block()?;
+            let options = ExecOptions { call: ending.call(), ..options };
+            container.exec(options).map_err(|error| ending.failure(error))?;
             return Ok(0);
         }
         in_foreground(&container, options, terminal)
@@ -52,9 +55,11 @@ fn in_foreground(container: &Container, mut options: ExecOptions<'_>, terminal: 
     let host = if terminal { Some(HostTerminal::find()?) } else { None };
     // Signals first: a change of the size after it was asked for must not be missed.
     let signals = Signals::block(terminal)?;
+    let ending = Ending::block()?;
     options.io.window = host.as_ref().and_then(HostTerminal::size);
-    let process = container.exec(options)?;
-    let exit = attend(&signals, &process, host.as_ref(), None).inspect_err(|_| {
+    let options = ExecOptions { call: ending.call(), ..options };
+    let process = container.exec(options).map_err(|error| ending.failure(error))?;
+    let exit = attend(&signals, &process, host.as_ref(), None, None).inspect_err(|_| {
         // Nobody is left who would read what it prints.
         if process.signal(Signal::SIGKILL as i32).is_ok() {
             drop(process.wait(Call::default()));
