@@ -19,7 +19,7 @@ pub(crate) struct Host {
     /// Whether the host process is in a user namespace that does not map every id to itself.
     pub(crate) in_user_namespace: bool,
     pub(crate) cgroups: Cgroups,
-    /// Whether directories can be made where the host process is. Always so for root, unless proven otherwise.
+    /// Whether cgroups can be made where the host process is, or on cgroup2 beside it.
     pub(crate) cgroups_writable: bool,
     /// Where resctrl is mounted, if it is.
     #[serde(default)]
@@ -80,7 +80,8 @@ impl SecurityModules {
 
 const CGROUP_SUPER_MAGIC: i64 = 0x27_e0eb;
 const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
-const ROOT: &str = "/sys/fs/cgroup";
+/// Where the cgroup filesystems are mounted.
+pub(crate) const CGROUPS: &str = "/sys/fs/cgroup";
 const RESCTRL: &str = "/sys/fs/resctrl";
 
 impl Host {
@@ -88,7 +89,7 @@ impl Host {
     pub(crate) fn probe() -> Self {
         let (euid, in_user_namespace) = Self::probe_user();
         let cgroups = probe_cgroups();
-        let cgroups_writable = (euid == 0 && !in_user_namespace) || writable(&cgroups);
+        let cgroups_writable = writable(&cgroups);
         Self {
             euid,
             egid: nix::unistd::getegid().as_raw(),
@@ -151,17 +152,17 @@ fn identity_map(map: &str) -> bool {
 
 fn probe_cgroups() -> Cgroups {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    if filesystem_type(Path::new(ROOT)) == Some(CGROUP2_SUPER_MAGIC) {
+    if filesystem_type(Path::new(CGROUPS)) == Some(CGROUP2_SUPER_MAGIC) {
         let own = parse_own(&own).into_iter().find(|(controllers, _)| controllers.is_empty());
         let own = own.map_or_else(|| PathBuf::from("/"), |(_, path)| path);
-        let available = available(Path::new(ROOT));
-        return Cgroups::V2(Hierarchy { controllers: String::new(), mount: ROOT.into(), own, available });
+        let available = available(Path::new(CGROUPS));
+        return Cgroups::V2(Hierarchy { controllers: String::new(), mount: CGROUPS.into(), own, available });
     }
     let mut hierarchies = Vec::new();
     let mut unified = None;
     for (controllers, own) in parse_own(&own) {
         let name = if controllers.is_empty() { "unified" } else { controllers.trim_start_matches("name=") };
-        let mount = Path::new(ROOT).join(name);
+        let mount = Path::new(CGROUPS).join(name);
         let wanted = if controllers.is_empty() { CGROUP2_SUPER_MAGIC } else { CGROUP_SUPER_MAGIC };
         if filesystem_type(&mount) != Some(wanted) {
             continue;

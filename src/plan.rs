@@ -46,6 +46,8 @@ pub(crate) struct Request {
     pub(crate) net_devices: Vec<net_device::plan::Found>,
     /// Who is to make the cgroups.
     pub(crate) cgroup_manager: CgroupManager,
+    /// A container that asks nothing of cgroups is made without them where they cannot be had.
+    pub(crate) rootless: bool,
     /// Where that is systemd: what it says of itself.
     pub(crate) systemd: Option<Facts>,
     /// Where resctrl is mounted, for a configuration that wants it.
@@ -125,6 +127,9 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     let namespaces = NamespacePlan::new(linux, host, &request.joined, joined_number(request.keep_below));
     let mut cgroups = CgroupPlan::new(&request.id, linux, host, &wanted(spec, request))?;
     cgroups.private = namespaces.has_private(LinuxNamespaceType::Cgroup);
+    if let Some(uid) = process_owner(linux, process) {
+        cgroups.delegate(spec.mounts().as_deref().unwrap_or_default(), uid, host);
+    }
     let user_namespace = namespaces.has_private(LinuxNamespaceType::User);
     own_names(spec, &namespaces)?;
     mapped(spec, process, host)?;
@@ -198,7 +203,12 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
 
 fn wanted<'a>(spec: &'a Spec, request: &'a Request) -> Wanted<'a> {
     let annotations = spec.annotations().as_ref();
-    Wanted { manager: request.cgroup_manager, systemd: request.systemd.as_ref(), annotations }
+    Wanted {
+        manager: request.cgroup_manager,
+        rootless: request.rootless,
+        systemd: request.systemd.as_ref(),
+        annotations,
+    }
 }
 
 fn surroundings<'a>(linux: &'a Linux, request: &Request, deny_setgroups: bool) -> Surroundings<'a> {
@@ -305,6 +315,12 @@ fn mapped(spec: &Spec, process: &Process, host: &Host) -> Result<()> {
         return userns("cannot set additional gid to unmapped user in user namespace");
     }
     Ok(())
+}
+
+/// Whom the first process is on the host; nobody if that is not mapped.
+fn process_owner(linux: &Linux, process: &Process) -> Option<u32> {
+    let uids = linux.uid_mappings().as_deref().unwrap_or_default();
+    if uids.is_empty() { Some(process.user().uid()) } else { host_id(uids, process.user().uid()) }
 }
 
 /// The host's id of the process's user, where a user namespace makes it another.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use super::controllers;
 use super::plan::{Directory, Write};
 use crate::error::{Error, Kind, Result};
 use crate::sys::{Errno, errno_of, file};
@@ -53,7 +54,12 @@ impl Made {
 /// Makes, fills and opens a cgroup2 directory, in which the process is born.
 pub(super) fn make_unified(directory: &Directory, made: &mut Made) -> Result<OwnedFd> {
     make_directory(directory, made).map_err(no_permission)?;
+    let refused = controllers::enable(directory);
+    controllers::check(directory, refused.as_ref())?;
     write_all(&directory.path, &directory.writes)?;
+    if let Some(owner) = directory.owner {
+        delegate(&directory.path, owner)?;
+    }
     file::open_directory(&directory.path).map_err(cannot_open(&directory.path))
 }
 
@@ -81,12 +87,34 @@ pub(super) fn adopt(directory: &Directory, made: &mut Made) -> Result<OwnedFd> {
     }
     write_all(path, &directory.writes)?;
     let entrance = if directory.controllers.is_empty() { "cgroup.procs" } else { "tasks" };
+    if let Some(owner) = directory.owner {
+        delegate(path, owner)?;
+    }
     file::open_writable(&path.join(entrance)).map_err(cannot_open(path))
+}
+
+/// Gives a cgroup2 directory to the root of the container's user namespace, with the files that the kernel says may be
+/// given away (cgroup-v2.rst, "Model of Delegation").
+fn delegate(path: &Path, uid: u32) -> Result<()> {
+    const USUAL: &str = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n";
+    let files = fs::read_to_string("/sys/kernel/cgroup/delegate").unwrap_or_else(|_| USUAL.to_owned());
+    let give = |path: &Path| std::os::unix::fs::chown(path, Some(uid), None);
+    give(path).map_err(|error| cgroup_error("change owner of cgroup", path, &error))?;
+    for path in files.lines().map(|name| path.join(name)) {
+        match give(&path) {
+            // The list is the kernel's, not this cgroup's.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            given => given.map_err(|error| cgroup_error("change owner of cgroup", &path, &error))?,
+        }
+    }
+    Ok(())
 }
 
 /// An ordinary user who asks for limits learns what it would take.
 fn no_permission(error: Error) -> Error {
-    if error.kind() == Kind::Permission { error.during(wording::ROOTLESS_CGROUP) } else { error }
+    // Nobody can write where it is read-only.
+    let denied = error.kind() == Kind::Permission && error.errno() != Some(libc::EROFS);
+    if denied { error.during(wording::ROOTLESS_CGROUP) } else { error }
 }
 
 /// Whether it was made, and not there already.
@@ -122,10 +150,17 @@ fn make_parents(path: &Path, made: &mut Made) -> io::Result<()> {
     Ok(())
 }
 
-/// Processes of somebody else must not come under this container's limits.
+/// Processes of somebody else must not come under this container's limits, and this one must not be frozen with them.
 fn empty(path: &Path) -> io::Result<()> {
-    let members = fs::read_to_string(path.join("cgroup.procs"))?;
-    match members.lines().count() {
+    let is = |name: &str, value: &str| {
+        fs::read_to_string(path.join(name)).is_ok_and(|text| text.trim_end() == value)
+    };
+    if is("cgroup.freeze", "1") || is("freezer.state", "FROZEN") {
+        return Err(io::Error::other("container's cgroup unexpectedly frozen"));
+    }
+    let mut members = Vec::new();
+    collect(path, &mut members)?;
+    match members.len() {
         0 => Ok(()),
         n => Err(io::Error::other(format!("container's cgroup is not empty: {n} process(es) found"))),
     }
@@ -234,7 +269,8 @@ pub(super) fn members(path: &Path) -> Result<Vec<i32>> {
 }
 
 fn collect(path: &Path, pids: &mut Vec<i32>) -> io::Result<()> {
-    let gone = |error: &io::Error| [libc::ENOENT, libc::ENODEV].contains(&errno_of(error));
+    // The processes of a threaded cgroup are listed where their domain begins.
+    let gone = |error: &io::Error| [libc::ENOENT, libc::ENODEV, libc::EOPNOTSUPP].contains(&errno_of(error));
     let text = match fs::read_to_string(path.join("cgroup.procs")) {
         Err(error) if gone(&error) => return Ok(()),
         text => text?,

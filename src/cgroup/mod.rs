@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::sys::{Errno, pidfd};
 
 pub(crate) mod apply;
+mod controllers;
 mod disabled;
 pub(crate) mod freezer;
 pub(crate) mod plan;
@@ -90,18 +91,22 @@ pub(crate) trait Manager: Debug {
 
     /// Kills every member, frozen or not; whether there was one. Nobody new comes meanwhile.
     fn kill_all(&self) -> Result<bool> {
-        // Frozen, they cannot make more faster than they end. Without a freezer they go on as they are.
-        let _ = self.freeze();
-        let sent = self.signal_all(libc::SIGKILL);
-        let thawed = self.thaw();
-        let sent = sent?;
-        thawed.map(|()| sent)
+        kill_frozen(self)
     }
 
     /// Removes the directories and all below them.
     fn remove(&self) -> Result<()> {
         apply::remove(self.paths())
     }
+}
+
+/// Frozen, they cannot make more faster than they end. Without a freezer they go on as they are.
+fn kill_frozen<M: Manager + ?Sized>(manager: &M) -> Result<bool> {
+    let frozen = manager.freeze();
+    let sent = manager.signal_all(libc::SIGKILL);
+    let thawed = manager.thaw();
+    let sent = sent?;
+    if frozen.is_ok() { thawed.map(|()| sent) } else { Ok(sent) }
 }
 
 /// The manager of a container's cgroups: the one place where it is chosen.

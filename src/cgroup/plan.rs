@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use oci_spec::runtime::{Linux, LinuxNamespaceType};
+use oci_spec::runtime::{Linux, LinuxNamespaceType, Mount};
 use serde::{Deserialize, Serialize};
 
 use super::resources;
@@ -12,7 +12,7 @@ use super::systemd::properties;
 pub(crate) use super::systemd::unit::Facts;
 use super::systemd::unit::{self, Place, Unit, UnitName};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Cgroups, Hierarchy, Host};
+use crate::host::{CGROUPS, Cgroups, Hierarchy, Host};
 
 /// Who makes the cgroups of containers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +55,9 @@ impl Layout {
     }
 
     /// The choice.
-    fn choose(wanted: CgroupManager, linux: &Linux, host: &Host) -> Result<Self> {
+    fn choose(wanted: &Wanted<'_>, linux: &Linux, host: &Host) -> Result<Self> {
+        let without = wanted.rootless && !host.cgroups_writable && !needs_cgroups(linux);
+        let wanted = wanted.manager;
         let refused = |kind, message: &str| Err(Error::new(kind, format!("cgroups: {message}")));
         if wanted == CgroupManager::Disabled {
             if linux.resources().as_ref().is_some_and(resources::has_limits) {
@@ -63,8 +65,6 @@ impl Layout {
             }
             return Ok(Self::None);
         }
-        // What asks nothing of them runs where they cannot be had.
-        let without = host.is_rootless() && !host.cgroups_writable && !needs_cgroups(linux);
         match (wanted, &host.cgroups) {
             (_, Cgroups::Absent) if !needs_cgroups(linux) => Ok(Self::None),
             (_, Cgroups::Absent) => {
@@ -105,6 +105,8 @@ pub(crate) struct CgroupPlan {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) manager: CgroupManager,
+    /// What asks nothing of cgroups is done without them where they cannot be had.
+    pub(crate) rootless: bool,
     /// Of systemd, where it is the manager.
     pub(crate) systemd: Option<&'a Facts>,
     pub(crate) annotations: Option<&'a HashMap<String, String>>,
@@ -121,6 +123,9 @@ pub(crate) struct Directory {
     /// Controllers that are enabled on the way from the mount point to the directory (cgroup2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) enable: Vec<String>,
+    /// Whom the directory is given to, in the ids of the host (cgroup2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<u32>,
     /// File and value, in this order.
     pub(crate) writes: Vec<Write>,
 }
@@ -129,11 +134,11 @@ impl CgroupPlan {
     pub(crate) fn new(id: &str, linux: &Linux, host: &Host, wanted: &Wanted<'_>) -> Result<Self> {
         let configured = linux.cgroups_path().as_deref().filter(|path| !path.as_os_str().is_empty());
         let Some(facts) = wanted.systemd else {
-            return Self::in_files(id, linux, host, wanted.manager, configured);
+            return Self::in_files(id, linux, host, wanted, configured);
         };
         let place = Place::new(configured, id, facts.user)?;
         let path = Path::new("/").join(&facts.cgroup).join(place.path()?);
-        let mut plan = Self::in_files(id, linux, host, wanted.manager, Some(&path))?;
+        let mut plan = Self::in_files(id, linux, host, wanted, Some(&path))?;
         let mut properties = unit::basics(&place, plan.layout == Layout::V1);
         for directory in plan.v1.iter().chain(&plan.unified) {
             properties.extend(properties::of(&directory.writes, facts.version)?);
@@ -147,16 +152,17 @@ impl CgroupPlan {
         id: &str,
         linux: &Linux,
         host: &Host,
-        manager: CgroupManager,
+        wanted: &Wanted<'_>,
         configured: Option<&Path>,
     ) -> Result<Self> {
-        let layout = Layout::choose(manager, linux, host)?;
+        let layout = Layout::choose(wanted, linux, host)?;
         let made = layout != Layout::None;
         let directory = |hierarchy: &Hierarchy, base: PathBuf| Directory {
             controllers: hierarchy.controllers.clone(),
             mount: hierarchy.mount.clone(),
             path: if made { place(hierarchy, &base, configured, id) } else { own(hierarchy) },
             enable: Vec::new(),
+            owner: None,
             writes: Vec::new(),
         };
         let private = linux.namespaces().iter().flatten().any(|n| n.typ() == LinuxNamespaceType::Cgroup);
@@ -185,6 +191,24 @@ impl CgroupPlan {
                 }
                 Ok(Self { layout, v1: Vec::new(), unified: Some(unified), private, unit: None })
             }
+        }
+    }
+
+    /// The cgroup2 of a container that has it as its root and may write there is given to whom its first process is
+    /// (runtime-spec, config-linux.md#cgroup-ownership). `uid` is his id on the host.
+    pub(crate) fn delegate(&mut self, mounts: &[Mount], uid: u32, host: &Host) {
+        let writable = |mount: &&Mount| {
+            let has = |name: &str| mount.options().iter().flatten().any(|option| option == name);
+            matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2"))
+                && mount.destination() == Path::new(CGROUPS)
+                && !has("ro")
+        };
+        if self.layout == Layout::V2
+            && self.private
+            && uid != host.euid
+            && mounts.iter().any(|m| writable(&m))
+        {
+            self.unified.iter_mut().for_each(|unified| unified.owner = Some(uid));
         }
     }
 

@@ -1,13 +1,15 @@
 //! One cgroup2 for all controllers (cgroup-v2.rst). The process is born in its directory, whose limits are set before.
 #![forbid(unsafe_code)]
 
+use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use super::apply::{self, Entrances, Made};
 use super::plan::{self, CgroupPlan};
-use super::{Manager, Paths};
+use super::{Manager, Paths, controllers, kill_frozen};
 use crate::error::{Error, Kind, Result};
+use crate::host::CGROUPS as MOUNT;
 use crate::sys::{Errno, file};
 
 #[derive(Debug)]
@@ -30,10 +32,12 @@ impl V2 {
     }
 
     fn set_frozen(&self, value: &str) -> Result<()> {
-        self.write("cgroup.freeze", value).map_err(|(path, errno)| {
-            Error::os(Kind::Cgroup, format!("write {value} to {}", path.display()), errno as i32)
-        })
+        self.write("cgroup.freeze", value).map_err(cannot_write(value))
     }
+}
+
+fn cannot_write(value: &str) -> impl Fn((PathBuf, Errno)) -> Error {
+    move |(path, errno)| Error::os(Kind::Cgroup, format!("write {value} to {}", path.display()), errno as i32)
 }
 
 impl Manager for V2 {
@@ -50,8 +54,18 @@ impl Manager for V2 {
         Ok(Vec::new())
     }
 
-    fn entrances(&self, sub: &[String], _: i32) -> Result<Entrances> {
-        apply::open(&plan::sub_cgroups(&self.paths, sub)?)
+    /// A container that has handed controllers on, as systemd in it does, has no process in its own cgroup any more, and
+    /// nobody may enter: then where its first process is.
+    fn entrances(&self, sub: &[String], init: i32) -> Result<Entrances> {
+        let own = plan::sub_cgroups(&self.paths, sub)?;
+        let internal = || self.path().is_none_or(controllers::is_internal);
+        if sub.is_empty()
+            && internal()
+            && let Some(path) = self.path().and_then(|own| cgroup_of(init, own))
+        {
+            return apply::open(&[(String::new(), path)]);
+        }
+        apply::open(&own)
     }
 
     fn directory(&self, _: &str) -> Option<&Path> {
@@ -69,4 +83,23 @@ impl Manager for V2 {
     fn thaw(&self) -> Result<()> {
         self.set_frozen("0")
     }
+
+    /// By one write, which reaches sub-cgroups and those who fork meanwhile, frozen or not. KERNEL(5.14).
+    fn kill_all(&self) -> Result<bool> {
+        let some = !self.pids()?.is_empty();
+        match self.write("cgroup.kill", "1") {
+            Ok(()) => Ok(some),
+            Err((_, Errno::ENOENT | Errno::ENODEV)) if !some => Ok(false),
+            // EOPNOTSUPP: a threaded cgroup.
+            Err((_, Errno::ENOENT | Errno::EOPNOTSUPP)) => kill_frozen(self),
+            Err(failed) => Err(cannot_write("1")(failed)),
+        }
+    }
+}
+
+/// Where a process is, if that is in or below `own`.
+fn cgroup_of(pid: i32, own: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let found = Path::new(MOUNT).join(text.lines().find_map(|line| line.strip_prefix("0::/"))?);
+    found.starts_with(own).then_some(found)
 }

@@ -86,6 +86,9 @@ fn planned(case: &Value, hosts: &BTreeMap<String, Host>) -> Value {
                 Some("disabled") => CgroupManager::Disabled,
                 _ => CgroupManager::Cgroupfs,
             },
+            rootless: case["request"]["rootless"]
+                .as_bool()
+                .unwrap_or_else(|| hosts[&text(case, "host")].is_rootless()),
             systemd: serde_json::from_value(case["request"]["systemd"].clone()).unwrap_or_default(),
             resctrl: case["request"]["resctrl"].as_str().map(PathBuf::from),
         };

@@ -99,6 +99,7 @@ impl Context {
             selinux: names_mount_label(&spec) && SecurityModules::probe().selinux,
             net_devices: net_devices.facts(),
             cgroup_manager: self.cgroup_manager(),
+            rootless: self.is_rootless(),
             systemd: self.systemd()?,
             resctrl: spec
                 .linux()

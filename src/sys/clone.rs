@@ -201,7 +201,8 @@ fn clone(layout: &mut Layout<'_>, wanted: &Spawn<'_>) -> Result<(i32, c_int)> {
     let blocked = AllSignalsBlocked::new();
     let mut result = clone3(&arguments, layout);
     if let (
-        Err(Errno::ENOSYS | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EBUSY | Errno::EPERM),
+        // E2BIG: KERNEL(5.3) to 5.6 know clone3, and no cgroup in it.
+        Err(Errno::ENOSYS | Errno::EINVAL | Errno::E2BIG | Errno::EOPNOTSUPP | Errno::EBUSY | Errno::EPERM),
         Some(cgroup),
     ) = (result, wanted.cgroup)
     {
@@ -211,7 +212,8 @@ fn clone(layout: &mut Layout<'_>, wanted: &Spawn<'_>) -> Result<(i32, c_int)> {
         arguments.cgroup = 0;
         result = clone3(&arguments, layout);
     }
-    if result == Err(Errno::ENOSYS) {
+    if let Err(Errno::ENOSYS | Errno::EINVAL) = result {
+        // EINVAL: KERNEL(5.5) brought CLONE_CLEAR_SIGHAND.
         let flags = (arguments.flags & 0xffff_ffff) as c_int | libc::SIGCHLD;
         result = legacy_clone(flags, arguments.stack as usize + STACK, layout, &mut pidfd);
     }

@@ -25,6 +25,8 @@ fn on_v2(target: &str, options: Options, around: &Around<'_>, unified: &Director
     let (target, source) = (target.to_owned(), unified.mount.to_string_lossy().into_owned());
     let mut attributes = options.mount;
     attributes.set |= FLAGS;
+    // Options that say what the host has anyway, like relatime, are no reason to fail on a locked flag of it.
+    attributes.clear |= std::mem::take(&mut attributes.must_clear);
     if around.cgroups.private {
         return Step::Mount(Filesystem {
             fstype: String::from("cgroup2"),
