@@ -127,9 +127,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     let namespaces = NamespacePlan::new(linux, host, &request.joined, joined_number(request.keep_below));
     let mut cgroups = CgroupPlan::new(&request.id, linux, host, &wanted(spec, request))?;
     cgroups.private = namespaces.has_private(LinuxNamespaceType::Cgroup);
-    if let Some(uid) = process_owner(linux, process) {
-        cgroups.delegate(spec.mounts().as_deref().unwrap_or_default(), uid, host);
-    }
+    cgroups.delegate(spec, process_owner(linux, process), host);
     let user_namespace = namespaces.has_private(LinuxNamespaceType::User);
     own_names(spec, &namespaces)?;
     mapped(spec, process, host)?;

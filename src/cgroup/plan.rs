@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use oci_spec::runtime::{Linux, LinuxNamespaceType, Mount};
+use oci_spec::runtime::{Linux, LinuxNamespaceType, Mount, Spec};
 use serde::{Deserialize, Serialize};
 
 use super::resources;
@@ -195,8 +195,8 @@ impl CgroupPlan {
     }
 
     /// The cgroup2 of a container that has it as its root and may write there is given to whom its first process is
-    /// (runtime-spec, config-linux.md#cgroup-ownership). `uid` is his id on the host.
-    pub(crate) fn delegate(&mut self, mounts: &[Mount], uid: u32, host: &Host) {
+    /// (runtime-spec, config-linux.md#cgroup-ownership). `uid` is his id on the host, if he has one.
+    pub(crate) fn delegate(&mut self, spec: &Spec, uid: Option<u32>, host: &Host) {
         let writable = |mount: &&Mount| {
             let has = |name: &str| mount.options().iter().flatten().any(|option| option == name);
             matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2"))
@@ -205,10 +205,10 @@ impl CgroupPlan {
         };
         if self.layout == Layout::V2
             && self.private
-            && uid != host.euid
-            && mounts.iter().any(|m| writable(&m))
+            && uid != Some(host.euid)
+            && spec.mounts().iter().flatten().any(|mount| writable(&mount))
         {
-            self.unified.iter_mut().for_each(|unified| unified.owner = Some(uid));
+            self.unified.iter_mut().for_each(|unified| unified.owner = uid);
         }
     }
 
