@@ -58,7 +58,7 @@ types() { # NAME KEYS...
   tmux send-keys -t "$name" "$@"
 }
 sees() { # NAME PATTERN
-  eventually shows "$2" screen "$1" || { screen "$1"; exit 1; }
+  (eventually shows "$2" screen "$1") || { screen "$1" | grep .; exit 1; }
 }
 leaves() { tmux kill-session -t "$1"; }
 

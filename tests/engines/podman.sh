@@ -275,6 +275,47 @@ check_rootless() {
 check_rootless_keeps_an_id() {
   same 7777 "$(user podman run --network none --rm --userns keep-id "$busybox" id -u)"
 }
+full_build() {
+  mkdir -p "$WORK/context"
+  printf 'FROM %s\nRUN echo built >/made\nUSER app\nRUN id -un >/tmp/who\n' "$busybox" >"$WORK/context/Dockerfile"
+  p build --runtime "$program" --isolation oci --network none --tag built:story "$WORK/context"
+  same "built app" "$(run --rm localhost/built:story sh -c 'echo $(cat /made /tmp/who)')"
+}
+full_detach_and_attach() {
+  terminal_to_be_had
+  person detach podman run --detach-keys ctrl-x,x --network none --name detach -it "$busybox" sh
+  sees detach '^/ #'
+  types detach 'N=5' Enter
+  types detach C-x
+  sleep 0.5
+  types detach x
+  sees detach 'status 0'
+  leaves detach
+  same running "$(state detach)"
+  person attach podman attach detach
+  sleep 1
+  types attach '' Enter
+  sees attach '^/ #'
+  types attach 'sleep 1; exit $N' Enter
+  sees attach 'status'
+  leaves attach
+  same 5 "$(p inspect --format '{{.State.ExitCode}}' detach)"
+  over detach
+}
+full_copy_and_commit() {
+  running source
+  p exec source sh -c 'echo text >/made'
+  p cp source:/made "$WORK/made"
+  same text "$(cat "$WORK/made")"
+  p commit --quiet source committed:story
+  same text "$(run --rm localhost/committed:story cat /made)"
+  over source
+}
+full_events_tell_of_an_end() {
+  run --name ended "$busybox" sh -c 'exit 4' || true
+  has "$(p events --stream=false --filter container=ended --filter event=died)" 'died'
+  over ended
+}
 full_checkpoint_and_restore() {
   command -v criu >/dev/null || skip "criu is not installed"
   run --detach --name check "$busybox" sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/count; sleep 0.1; done'
