@@ -96,6 +96,7 @@ test: ## every test, packages and peers included; closes with the sum
 	else \
 		echo "==> peers: no tests/peers/get-peer, the installed ones serve"; \
 	fi
+	tests/setup/packages engines || echo "==> engines: not to be had here"
 	if [ "$$(id -u)" -eq 0 ]; then \
 		echo "==> guest: built once, some minutes"; \
 		tests/setup/packages vm && tests/vm/vm build >/dev/null 2>&1 || echo "==> guest: cannot be built here"; \
