@@ -36,9 +36,19 @@ pub(crate) const NOT_IN_PATH: &str = "executable file not found in $PATH";
 pub(crate) const ROOTLESS_CGROUP: &str =
     "rootless needs no limits + no cgrouppath when no permission is granted for cgroups";
 
+/// containerd and CRI-O show it: the reason is the limit, not the program.
+pub(crate) const INIT_OOM: &str = "container init was OOM-killed (memory limit too low?)";
+/// `update` of a schema where the container has no group of its own.
+pub(crate) const NO_INTEL_RDT: &str = "updating a non-existent Intel RDT configuration is not supported";
+
 /// A name that would be the host's.
 pub(crate) fn without_uts(name: &str) -> String {
     format!("unable to set {name} without a private UTS namespace")
+}
+
+/// `update` with checkBeforeUpdate: what is more than the limit would be.
+pub(crate) fn usage_above(what: &str, limit: i64, usage: i64) -> String {
+    format!("rejecting {what} limit {limit} <= usage {usage}")
 }
 
 /// `start` in any other state.

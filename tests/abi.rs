@@ -280,6 +280,7 @@ fn layouts_are_the_same_on_both_sides() {
         rr_io { size r#in out err console_socket rows cols reserved0 fds n_fds }
         rr_create_options { size flags bundle config config_len pid_file io call }
         rr_exec_options { size flags process process_len cgroups n_cgroups pid_file io call }
+        rr_update_options { size flags l3_cache_schema mem_bw_schema call }
         rr_state_info { size status pid start_time created_ns }
         rr_exit { size code sig flags exited_ns }
     };

@@ -23,6 +23,7 @@ const FILES: &[&str] = &[
     "create",
     "container",
     "exec",
+    "update",
     "state",
     "inside",
     "spec",

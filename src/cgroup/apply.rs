@@ -3,13 +3,15 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use super::controllers;
-use super::plan::{Directory, Write};
+use super::devices::attach;
+use super::plan::Directory;
+use super::resources;
 use crate::error::{Error, Kind, Result};
 use crate::sys::{Errno, errno_of, file};
 use crate::wording;
@@ -53,10 +55,13 @@ impl Made {
 
 /// Makes, fills and opens a cgroup2 directory, in which the process is born.
 pub(super) fn make_unified(directory: &Directory, made: &mut Made) -> Result<OwnedFd> {
-    make_directory(directory, made).map_err(no_permission)?;
+    let fresh = make_directory(directory, made).map_err(no_permission)?;
     let refused = controllers::enable(directory);
     controllers::check(directory, refused.as_ref())?;
-    write_all(&directory.path, &directory.writes)?;
+    fill(directory)?;
+    if let Some(rules) = &directory.devices {
+        attach::set(&directory.path, rules, fresh)?;
+    }
     if let Some(owner) = directory.owner {
         delegate(&directory.path, owner)?;
     }
@@ -69,7 +74,7 @@ pub(super) fn make_v1(directory: &Directory, made: &mut Made) -> Result<OwnedFd>
     if directory.controllers.split(',').any(|controller| controller == "cpuset") {
         inherit_cpuset(&directory.path, &directory.mount, fresh)?;
     }
-    write_all(&directory.path, &directory.writes)?;
+    fill(directory)?;
     open_tasks(&directory.path)
 }
 
@@ -85,7 +90,10 @@ pub(super) fn adopt(directory: &Directory, made: &mut Made) -> Result<OwnedFd> {
     if directory.controllers.split(',').any(|controller| controller == "cpuset") {
         inherit_cpuset(path, &directory.mount, fresh)?;
     }
-    write_all(path, &directory.writes)?;
+    fill(directory)?;
+    if let Some(rules) = &directory.devices {
+        attach::set(path, rules, fresh)?;
+    }
     let entrance = if directory.controllers.is_empty() { "cgroup.procs" } else { "tasks" };
     if let Some(owner) = directory.owner {
         delegate(path, owner)?;
@@ -177,37 +185,8 @@ fn cgroup_error(doing: &str, path: &Path, error: &io::Error) -> Error {
 }
 
 #[allow(dead_code, reason = "for update")]
-/// Writes values of limits to the directories of their controllers, in this order.
-pub(super) fn set(paths: &[(String, PathBuf)], writes: &[Write]) -> Result<()> {
-    for write in writes {
-        let controller = write.0.split('.').next().unwrap_or_default();
-        let named = |name: &str| paths.iter().find(|(controller, _)| controller == name);
-        let Some((_, path)) = named(controller).or_else(|| named("")) else {
-            let message = format!("the host has no {controller} controller");
-            return Err(Error::new(Kind::Cgroup, message).during(format!("write {}", write.0)));
-        };
-        write_all(path, std::slice::from_ref(write))?;
-    }
-    Ok(())
-}
-
-/// Writes values to files of one directory, in this order.
-fn write_all(directory: &Path, writes: &[Write]) -> Result<()> {
-    let mut open: Option<(&str, OwnedFd)> = None;
-    for (name, value) in writes {
-        let path = directory.join(name);
-        let error = |errno: Errno| {
-            Error::os(Kind::Cgroup, format!("write {value:?} to {}", path.display()), errno as i32)
-        };
-        // Device rules are many lines for one file.
-        let file = match open.take() {
-            Some((last, file)) if last == name => file,
-            _ => file::open_writable(&path).map_err(error)?,
-        };
-        file::write_all(file.as_fd(), value.as_bytes()).map_err(error)?;
-        open = Some((name, file));
-    }
-    Ok(())
+fn fill(directory: &Directory) -> Result<()> {
+    resources::apply::write(&|_| Some(directory.path.clone()), &directory.writes)
 }
 
 /// A new cpuset has no CPUs and no memory, and nobody can enter it (cpuset(7)): it takes its parent's, from the top.

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use super::Manager;
 use super::apply::{Entrances, Made};
-use super::plan::{CgroupPlan, Write};
+use super::plan::CgroupPlan;
+use super::resources::Write;
 use crate::error::{Error, Kind, Result};
 
 #[derive(Debug)]

@@ -13,8 +13,10 @@ use crate::sys::{Errno, pidfd};
 
 pub(crate) mod apply;
 mod controllers;
+pub(crate) mod devices;
 mod disabled;
 pub(crate) mod freezer;
+pub(crate) mod oom;
 pub(crate) mod plan;
 pub(crate) mod resources;
 pub(crate) mod systemd;
@@ -22,7 +24,8 @@ mod v1;
 mod v2;
 
 use apply::{Entrances, Made};
-use plan::{CgroupPlan, Layout, Write};
+use plan::{CgroupPlan, Layout};
+use resources::Write;
 use systemd::manager::Systemd;
 use systemd::unit::UnitName;
 
@@ -52,10 +55,9 @@ pub(crate) trait Manager: Debug {
     /// `[CONTROLLER[,CONTROLLER]:]PATH`. `init` is the pid of the container's first process.
     fn entrances(&self, sub: &[String], init: i32) -> Result<Entrances>;
 
-    /// Writes values of limits, in this order; the first that fails is the error.
-    #[allow(dead_code, reason = "for update")]
+    /// Writes values of limits; the first that cannot be had is the error.
     fn set(&self, writes: &[Write]) -> Result<()> {
-        apply::set(self.paths(), writes)
+        resources::apply::write(&|controller| self.directory(controller).map(Path::to_owned), writes)
     }
 
     /// The directory that has `controller`.

@@ -7,7 +7,9 @@ use std::path::{Component, Path, PathBuf};
 use oci_spec::runtime::{Linux, LinuxNamespaceType, Mount, Spec};
 use serde::{Deserialize, Serialize};
 
-use super::resources;
+use super::devices::list::List;
+use super::devices::rules::{Rule, rules};
+use super::resources::{self, Available, Write};
 use super::systemd::properties;
 pub(crate) use super::systemd::unit::Facts;
 use super::systemd::unit::{self, Place, Unit, UnitName};
@@ -83,9 +85,6 @@ impl Layout {
     }
 }
 
-/// A file's name and its value. The controller is the name up to its first dot.
-pub(crate) type Write = (String, String);
-
 /// The container's cgroups.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CgroupPlan {
@@ -126,8 +125,11 @@ pub(crate) struct Directory {
     /// Whom the directory is given to, in the ids of the host (cgroup2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<u32>,
-    /// File and value, in this order.
+    /// Lines for its files.
     pub(crate) writes: Vec<Write>,
+    /// Device rules (cgroup2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) devices: Option<Vec<Rule>>,
 }
 
 impl CgroupPlan {
@@ -164,29 +166,46 @@ impl CgroupPlan {
             enable: Vec::new(),
             owner: None,
             writes: Vec::new(),
+            devices: None,
         };
+        let asked = linux.resources().as_ref().filter(|_| made);
+        if let Some(resources) = asked {
+            resources::check(resources, &Available::on(&host.cgroups))?;
+        }
         let private = linux.namespaces().iter().flatten().any(|n| n.typ() == LinuxNamespaceType::Cgroup);
         match &host.cgroups {
             Cgroups::Absent => Ok(Self { layout, private, ..Self::default() }),
             Cgroups::V1 { hierarchies, unified } => {
                 let one = |hierarchy: &Hierarchy| {
-                    let writes = if made { resources::writes(hierarchy, linux, host)? } else { Vec::new() };
+                    let mut writes = asked
+                        .map(|asked| resources::v1(asked, &|name| hierarchy.has(name)))
+                        .unwrap_or_default();
+                    if made && hierarchy.has("devices") && !host.in_user_namespace {
+                        writes
+                            .extend(List::of(&device_rules(linux)?)?.lines().into_iter().map(Write::device));
+                    }
                     Ok(Directory { writes, ..directory(hierarchy, own(hierarchy)) })
                 };
                 let v1 = hierarchies.iter().map(one).collect::<Result<_>>()?;
-                resources::all_have_a_controller(linux, hierarchies)?;
-                let unified = unified.as_ref().map(|hierarchy| directory(hierarchy, own(hierarchy)));
-                Ok(Self { layout, v1, unified, private, unit: None })
+                let beside = |hierarchy: &Hierarchy| {
+                    let writes = asked.map(|asked| resources::v2(asked, &|name| hierarchy.has(name)));
+                    let writes = writes.unwrap_or_default();
+                    let enable = if writes.is_empty() { Vec::new() } else { hierarchy.available.clone() };
+                    Directory { writes, enable, ..directory(hierarchy, own(hierarchy)) }
+                };
+                Ok(Self { layout, v1, unified: unified.as_ref().map(beside), private, unit: None })
             }
             Cgroups::V2(hierarchy) => {
-                resources::all_have_a_controller(linux, std::slice::from_ref(hierarchy))?;
                 // A cgroup with processes in it cannot hand controllers down (cgroup-v2.rst, "no internal process"),
                 // so that the container is beside the host process, not below it.
                 let base = own(hierarchy).parent().map_or_else(|| hierarchy.mount.clone(), Path::to_owned);
                 let base = if base.starts_with(&hierarchy.mount) { base } else { hierarchy.mount.clone() };
                 let mut unified = directory(hierarchy, base);
                 if made {
-                    unified.writes = resources::writes(hierarchy, linux, host)?;
+                    let writes = asked.map(|asked| resources::v2(asked, &|name| hierarchy.has(name)));
+                    unified.writes = writes.unwrap_or_default();
+                    // An ordinary user may load no program. COMPAT(runc): he runs without.
+                    unified.devices = (!host.is_rootless()).then(|| device_rules(linux)).transpose()?;
                     unified.enable.clone_from(&hierarchy.available);
                 }
                 Ok(Self { layout, v1: Vec::new(), unified: Some(unified), private, unit: None })
@@ -233,6 +252,11 @@ impl Directory {
     pub(crate) fn names(&self) -> impl Iterator<Item = (String, PathBuf)> {
         self.controllers.split(',').map(|controller| (controller.to_owned(), self.path.clone()))
     }
+}
+
+fn device_rules(linux: &Linux) -> Result<Vec<Rule>> {
+    let resources = linux.resources().as_ref();
+    rules(resources.and_then(|resources| resources.devices().as_deref()).unwrap_or_default())
 }
 
 fn needs_cgroups(linux: &Linux) -> bool {

@@ -53,6 +53,7 @@ mod process;
 mod sized;
 mod spec;
 mod state;
+mod update;
 mod version;
 
 pub use buf::{rr_buf, rr_buf_free};
@@ -69,4 +70,5 @@ pub use log::*;
 pub use process::*;
 pub use spec::*;
 pub use state::*;
+pub use update::*;
 pub use version::*;

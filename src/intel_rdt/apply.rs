@@ -98,6 +98,21 @@ fn values<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<(String, String)
     values
 }
 
+/// Writes other schemata to a group that is there; what was in its file before.
+pub(crate) fn rewrite(root: &Path, group: &Path, schemata: &[&str]) -> Result<String> {
+    let plan = IntelRdtPlan {
+        root: root.to_owned(),
+        group: group.to_owned(),
+        whose: Whose::Existing,
+        schemata: Vec::new(),
+        monitoring: None,
+    };
+    let path = group.join("schemata");
+    let before = fs::read_to_string(&path).map_err(|error| told(&plan, "read schemata of", &error))?;
+    write(&path, &(schemata.join("\n") + "\n")).map_err(|error| told(&plan, "write schemata of", &error))?;
+    Ok(before)
+}
+
 /// Puts a process, and all that it will start, into `groups`. One that is gone has no limits any more.
 pub(crate) fn enter<'a>(groups: impl IntoIterator<Item = &'a Path>, pid: i32) -> Result<()> {
     for group in groups {

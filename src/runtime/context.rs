@@ -173,7 +173,8 @@ impl Context {
     /// Logs what a container or a process will not have although it asks for it.
     pub(super) fn warn(&self, unknown: &[String], process: Option<&OciProcess>, linux: Option<&Linux>) {
         let of_process = process.map(crate::process::plan::warnings).unwrap_or_default();
-        let of_linux = linux.map(crate::cgroup::resources::warnings).unwrap_or_default();
+        let of_linux =
+            linux.map(|linux| crate::cgroup::resources::warnings(linux, self.host())).unwrap_or_default();
         for line in unknown.iter().chain(&of_process).chain(&of_linux) {
             self.log(Level::Warn, line);
         }

@@ -137,7 +137,7 @@ impl Context {
             given: &given,
             net_devices: &net_devices,
         };
-        let process = making.run(state, streams, &mut undo)?;
+        let process = making.run(state, streams, &mut undo).map_err(|error| undo.explain(error))?;
         undo.armed = false;
         self.adopt(id, &process, plan.shares_pid_namespace());
         Ok(self.container(id, Some(process)))
@@ -320,6 +320,16 @@ struct Undo<'a> {
     armed: bool,
 }
 
+impl Undo<'_> {
+    /// The kernel does not tell a process why it kills it.
+    fn explain(&self, error: Error) -> Error {
+        match cgroup::oom::kills(self.cgroups) {
+            0 => error,
+            _ => Error::new(Kind::Oom, wording::INIT_OOM),
+        }
+    }
+}
+
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
         if !self.armed {
@@ -429,6 +439,7 @@ fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> St
             unit: plan.cgroups.unit.as_ref().map(|unit| unit.name.name.clone()),
             unit_of_user: plan.cgroups.unit.as_ref().is_some_and(|unit| unit.name.user),
             hooks: hook::plan::any(spec),
+            resources: None,
             intel_rdt_own: plan.intel_rdt.as_ref().map(intel_rdt::apply::missing).unwrap_or_default(),
         },
         ..StateFile::default()

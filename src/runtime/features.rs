@@ -98,7 +98,7 @@ fn document() -> Value {
         "linux": {
             "namespaces": NAMESPACES,
             "capabilities": capabilities(),
-            "cgroup": { "v1": true, "v2": false, "systemd": true, "systemdUser": true, "rdma": false },
+            "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true },
             "seccomp": {
                 "enabled": true,
                 "actions": SECCOMP_ACTIONS,

@@ -29,6 +29,7 @@ mod spawn;
 mod start;
 mod state;
 mod trees;
+mod update;
 #[cfg(test)]
 mod with_resctrl;
 
@@ -41,5 +42,6 @@ pub use self::options::{
 };
 pub use self::process::{Exit, Process};
 pub use self::state::State;
+pub use self::update::UpdateOptions;
 pub use crate::cgroup::plan::CgroupManager;
 pub use crate::state::status::Status;

@@ -1,7 +1,7 @@
 //! Bytes to types; every error names the property's path in the document.
 #![forbid(unsafe_code)]
 
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{LinuxResources, Process, Spec};
 use serde::de::DeserializeOwned;
 
 use super::repair::repair;
@@ -23,6 +23,11 @@ pub(crate) fn parse_telling(config: &[u8]) -> Result<(Spec, Vec<String>)> {
 /// A `process` object; the warnings that it is worth.
 pub(crate) fn parse_process(process: &[u8]) -> Result<(Process, Vec<String>)> {
     parse_document(process, "process", None)
+}
+
+/// A `linux.resources` object on its own.
+pub(crate) fn parse_resources(resources: &[u8]) -> Result<LinuxResources> {
+    Ok(parse_document(resources, "resources", None)?.0)
 }
 
 /// `process`: where in the document the process object is; it is all of it otherwise.

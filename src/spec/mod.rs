@@ -15,7 +15,7 @@ mod validate;
 
 pub use example::default_config;
 pub(crate) use hooks::Moment;
-pub(crate) use load::{parse, parse_process, parse_telling};
+pub(crate) use load::{parse, parse_process, parse_resources, parse_telling};
 pub(crate) use validate::{exec as validate_exec, validate};
 
 use crate::error::Result;

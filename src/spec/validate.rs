@@ -39,7 +39,7 @@ pub(crate) fn validate(spec: &Spec) -> Result<()> {
     linux.seccomp().as_ref().map_or(Ok(()), seccomp::rules)?;
     annotations(spec)?;
     spec.hooks().as_ref().map_or(Ok(()), hooks::rules)?;
-    not_yet(linux)
+    Ok(())
 }
 
 /// The rules for the process object of an exec.
@@ -284,26 +284,6 @@ pub(super) fn no_nul(property: &str, text: &str) -> Result<()> {
 
 fn unsupported(property: &str) -> Result<()> {
     Err(Error::new(Kind::Unsupported, format!("{property}: not supported by this version")))
-}
-
-/// Properties that wait for their turn.
-fn not_yet(linux: &Linux) -> Result<()> {
-    let resources = linux.resources().as_ref();
-    let waiting = [
-        ("linux.resources.blockIO", resources.is_some_and(|r| r.block_io().is_some())),
-        ("linux.resources.hugepageLimits", resources.is_some_and(|r| r.hugepage_limits().is_some())),
-        ("linux.resources.network", resources.is_some_and(|r| r.network().is_some())),
-        ("linux.resources.rdma", resources.is_some_and(|r| r.rdma().is_some())),
-        ("linux.resources.unified", resources.is_some_and(|r| r.unified().is_some())),
-    ];
-    refuse_first(&waiting)
-}
-
-fn refuse_first(waiting: &[(&str, bool)]) -> Result<()> {
-    match waiting.iter().find(|(_, given)| *given) {
-        Some((property, _)) => unsupported(property),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

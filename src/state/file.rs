@@ -67,6 +67,9 @@ pub(crate) struct Own {
     /// The directories in resctrl that end with the container.
     #[serde(default)]
     pub(crate) intel_rdt_own: Vec<PathBuf>,
+    /// `linux.resources` as an update has left it; none: the configuration's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resources: Option<serde_json::Value>,
 }
 
 /// The bytes of a `state.json`.

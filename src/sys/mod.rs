@@ -3,6 +3,7 @@
 //! Wrappers promise that descriptors are owned and close-on-exec from birth, and that an `Err` is the kernel's errno.
 //! They do not promise atomicity beyond the one call. `unsafe` lives here and in `ffi/`.
 
+pub(crate) mod bpf;
 pub(crate) mod clone;
 pub(crate) mod file;
 #[cfg(test)]

@@ -48,6 +48,10 @@ static void cancelled_before(rr_context *ctx, const char *sleeper, const rr_call
   EXPECT(RR_E_CANCELLED, rr_exec(c, &exec, &p, &err));
   CHECK(p == NULL);
   EXPECT(RR_E_CANCELLED, rr_kill(c, SIGKILL, 0, call, &err));
+  rr_update_options update;
+  rr_update_options_init(&update, sizeof update);
+  update.call = call;
+  EXPECT(RR_E_CANCELLED, rr_update(c, "{}", 2, &update, &err));
   EXPECT(RR_E_CANCELLED, rr_delete(c, RR_DELETE_FORCE, call, &err));
   CHECK(status_of(c) == RR_RUNNING);
 

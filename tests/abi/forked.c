@@ -17,6 +17,7 @@ static void in_the_child(rr_context *ctx, rr_container *c, rr_process *p) {
   EXPECT(RR_E_FORKED, rr_kill(c, SIGKILL, 0, NULL, &err));
   EXPECT(RR_E_FORKED, rr_delete(c, RR_DELETE_FORCE, NULL, &err));
   EXPECT(RR_E_FORKED, rr_exec(c, NULL, &q, &err));
+  EXPECT(RR_E_FORKED, rr_update(c, NULL, 0, NULL, &err));
   EXPECT(RR_E_FORKED, rr_init_process(c, &q, &err));
   EXPECT(RR_E_FORKED, rr_state(c, &info, &err));
   EXPECT(RR_E_FORKED, rr_state_json(c, &buf, &err));

@@ -68,6 +68,12 @@ FIELD(rr_exec_options, n_cgroups, 40);
 FIELD(rr_exec_options, pid_file, 48);
 FIELD(rr_exec_options, io, 56);
 FIELD(rr_exec_options, call, 64);
+WHOLE(rr_update_options, 40);
+FIELD(rr_update_options, size, 0);
+FIELD(rr_update_options, flags, 8);
+FIELD(rr_update_options, l3_cache_schema, 16);
+FIELD(rr_update_options, mem_bw_schema, 24);
+FIELD(rr_update_options, call, 32);
 
 WHOLE(rr_state_info, 32);
 FIELD(rr_state_info, size, 0);

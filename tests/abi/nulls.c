@@ -17,6 +17,7 @@ static void without_error(rr_context *ctx) {
   CHECK(rr_resume(NULL, NULL, NULL) == BAD);
   CHECK(rr_delete(NULL, 0, NULL, NULL) == BAD);
   CHECK(rr_exec(NULL, NULL, NULL, NULL) == BAD);
+  CHECK(rr_update(NULL, NULL, 0, NULL, NULL) == BAD);
   CHECK(rr_init_process(NULL, NULL, NULL) == BAD);
   CHECK(rr_state(NULL, NULL, NULL) == BAD);
   CHECK(rr_state_json(NULL, NULL, NULL) == BAD);
@@ -72,6 +73,7 @@ static void what_gives_and_frees(void) {
   rr_context_options_init(NULL, 64);
   rr_create_options_init(NULL, 64);
   rr_exec_options_init(NULL, 64);
+  rr_update_options_init(NULL, 64);
   rr_io_init(NULL, 64);
   rr_error_free(NULL);
   rr_buf_free(NULL);

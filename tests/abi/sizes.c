@@ -128,6 +128,15 @@ static void results(rr_context *ctx, const char *bundle) {
 
   EXPECT(RR_E_UNSUPPORTED, rr_kill(c, SIGKILL, 2, NULL, &err));
   EXPECT(RR_E_INVALID_ARGUMENT, rr_kill(c, 4711, 0, NULL, &err));
+  const char *limits = "{\"pids\": {\"limit\": 50}}";
+  rr_update_options update;
+  rr_update_options_init(&update, sizeof update);
+  OK(rr_update(c, limits, strlen(limits), &update, &err));
+  OK(rr_update(c, NULL, 0, NULL, &err));
+  EXPECT(RR_E_INVALID_SPEC, rr_update(c, limits, 5, NULL, &err));
+  EXPECT(RR_E_INVALID_ARGUMENT, rr_update(c, NULL, 5, NULL, &err));
+  update.flags = 1;
+  EXPECT(RR_E_UNSUPPORTED, rr_update(c, limits, strlen(limits), &update, &err));
   EXPECT(RR_E_UNSUPPORTED, rr_delete(c, 1u << 5, NULL, &err));
   OK(rr_delete(c, 0, NULL, &err)); /* one that was never started needs no force */
   rr_container_unref(c);

@@ -11,7 +11,8 @@ use super::unit::{Facts, Property, Unit, UnitName};
 use super::value::Value;
 use crate::cgroup::Manager;
 use crate::cgroup::apply::{self, Entrances, Made};
-use crate::cgroup::plan::{CgroupPlan, Write};
+use crate::cgroup::plan::CgroupPlan;
+use crate::cgroup::resources::Write;
 use crate::error::{Error, Kind, Result};
 
 /// runc's mode for every job: what is in the way of it is cancelled.

@@ -7,6 +7,7 @@
 
 use super::unit::Property;
 use super::value::Value;
+use crate::cgroup::resources::Write;
 use crate::error::{Error, Kind, Result};
 
 /// systemd's word for "no limit".
@@ -18,9 +19,9 @@ const MICROSECONDS: u64 = 1_000_000;
 const PERCENT: u64 = 10_000;
 
 /// The properties of these lines (file, value), for a systemd of this version.
-pub(crate) fn of(writes: &[(String, String)], version: u32) -> Result<Vec<Property>> {
+pub(crate) fn of(writes: &[Write], version: u32) -> Result<Vec<Property>> {
     let mut properties = Vec::new();
-    for (file, value) in writes {
+    for Write { file, value, .. } in writes {
         let found = one(file, value, version);
         let found = found.ok_or_else(|| {
             Error::new(Kind::InvalidSpec, "systemd has no such value").during(format!("{file}: {value:?}"))
@@ -94,8 +95,9 @@ fn cpu_quota(quota: u64, period: Option<u64>, version: u32) -> Vec<(&'static str
 }
 
 /// Of cgroup v1, where it is two files.
-fn quota_of_v1(writes: &[(String, String)], version: u32) -> Vec<Property> {
-    let of = |name: &str| writes.iter().rev().find(|(file, _)| file == name).map(|(_, value)| value.trim());
+fn quota_of_v1(writes: &[Write], version: u32) -> Vec<Property> {
+    let of =
+        |name: &str| writes.iter().rev().find(|write| write.file == name).map(|write| write.value.trim());
     let (quota, period) =
         (of("cpu.cfs_quota_us"), of("cpu.cfs_period_us").and_then(|text| text.parse().ok()));
     let period = period.filter(|period| *period != 0);
@@ -131,8 +133,10 @@ mod tests {
     use super::*;
 
     fn told(writes: &[(&str, &str)], version: u32) -> Vec<String> {
-        let writes: Vec<_> =
-            writes.iter().map(|(file, value)| ((*file).to_owned(), (*value).to_owned())).collect();
+        let writes: Vec<_> = writes
+            .iter()
+            .map(|(file, value)| Write::from(((*file).to_owned(), (*value).to_owned())))
+            .collect();
         of(&writes, version).unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 
@@ -194,7 +198,7 @@ mod tests {
             ("cpuset.cpus", "3-1"),
             ("cpuset.cpus", "99999999999"),
         ] {
-            let error = of(&[(file.to_owned(), value.to_owned())], 255).unwrap_err();
+            let error = of(&[Write::from((file.to_owned(), value.to_owned()))], 255).unwrap_err();
             assert!(error.to_string().starts_with(file), "{error}");
         }
     }

@@ -167,6 +167,38 @@ const REGEX: Flag = switch(
     "take CONTAINER-ID as a regular expression: every container is meant whose id it matches somewhere",
 );
 
+const fn limit(long: &'static str, name: &'static str, about: &'static str) -> Flag {
+    one(long, None, name, Complete::Free, about)
+}
+
+const UPDATE_FLAGS: &[Flag] = &[
+    one(
+        "resources",
+        Some("r"),
+        "FILE",
+        Complete::Files,
+        "a file with the limits as JSON, - for standard input",
+    ),
+    limit("blkio-weight", "N", "the share of I/O, 10 to 1000"),
+    limit("cpu-burst", "USEC", "how much unused quota may be used at once"),
+    limit("cpu-idle", "N", "1: run only where nobody else wants to; 0: take part again"),
+    limit("cpu-period", "USEC", "the period of the quota"),
+    limit("cpu-quota", "USEC", "the time on CPUs in each period"),
+    limit("cpu-rt-period", "USEC", "the period of the realtime quota; cgroup v1 only"),
+    limit("cpu-rt-runtime", "USEC", "the realtime quota; cgroup v1 only"),
+    limit("cpu-share", "N", "the share of CPU time, 2 to 262144"),
+    limit("cpuset-cpus", "LIST", "the CPUs that may be used"),
+    limit("cpuset-mems", "LIST", "the memory nodes that may be used"),
+    limit("kernel-memory", "BYTES", "left out with a warning: no kernel has this limit any more"),
+    limit("kernel-memory-tcp", "BYTES", "likewise"),
+    limit("memory", "BYTES", "the memory limit"),
+    limit("memory-reservation", "BYTES", "the memory that is kept if memory is short"),
+    limit("memory-swap", "BYTES", "the limit of memory and swap together"),
+    limit("pids-limit", "N", "the number of processes and threads"),
+    limit("l3-cache-schema", "SCHEMA", "a line for the L3 cache in the container's group of resctrl"),
+    limit("mem-bw-schema", "SCHEMA", "a line for memory bandwidth in the container's group of resctrl"),
+];
+
 const ID: &str = "CONTAINER-ID";
 
 /// The commands, by name.
@@ -437,6 +469,20 @@ pub(crate) const COMMANDS: &[Command] = &[
         details: &[],
         flags: &[],
         run: commands::state::state,
+    },
+    Command {
+        name: "update",
+        about: "change the limits of a container",
+        arguments: ID,
+        arity: Arity::Exactly(1),
+        tail: false,
+        details: &[
+            "What is not named keeps its value. If the kernel refuses one of the limits, all are as they were.",
+            "The file of --resources holds a linux.resources object as in config.json; all other options but the two schemas are ignored then. Device rules in it take the place of those that the container has, without a moment in which a device is gone that both allow.",
+            "N may be -1 where a limit can be lifted. BYTES may end in b, k, m, g, t or p.",
+        ],
+        flags: UPDATE_FLAGS,
+        run: commands::update::update,
     },
 ];
 
