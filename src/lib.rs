@@ -42,8 +42,9 @@ mod wording;
 
 pub use error::{Error, Kind, Result};
 pub use runtime::{
-    Call, CgroupManager, Container, Context, ContextOptions, CreateOptions, ExecOptions, Exit, FdMap, Io,
-    Level, Listing, LogSink, Namespace, Process, State, Status, Stdio, UpdateOptions, WindowSize, features,
+    Call, CgroupManager, Container, Context, ContextOptions, CreateOptions, ExecOptions, Exit, FdMap,
+    HookMoment, HostHook, Io, Level, Listing, LogSink, Namespace, Process, State, Status, Stdio, UpdateOptions,
+    WindowSize, features,
 };
 pub use spec::{check as check_config, default_config};
 

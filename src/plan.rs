@@ -52,6 +52,10 @@ pub(crate) struct Request {
     pub(crate) systemd: Option<Facts>,
     /// Where resctrl is mounted, for a configuration that wants it.
     pub(crate) resctrl: Option<PathBuf>,
+    /// The host has a function that is called where hooks of the runtime run.
+    pub(crate) calls: bool,
+    /// The root filesystem came as a descriptor: its device and inode.
+    pub(crate) root_identity: Option<(u64, u64)>,
 }
 
 /// A create, decided.
@@ -151,6 +155,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
         first_descriptor: mount_userns_number(request),
     };
     steps.push(Step::OpenRoot { path: rootfs.to_string_lossy().into_owned(), opened_by: around.opened_by() });
+    steps.extend(request.root_identity.map(|(device, inode)| Step::SameRoot { device, inode }));
     let mount_userns = mount::plan::mounts(spec, &around, join_cgroups(&cgroups, &namespaces), &mut steps)?;
     if !mount::plan::dev_is_bound(spec) {
         device::plan::devices(spec, user_namespace || host.in_user_namespace, request.core, &mut steps);
@@ -162,7 +167,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     // Made while the root can be written to (runtime: cwd is created if it is missing).
     steps.push(Step::MakeDirectory { path: process.cwd().to_string_lossy().into_owned() });
     // All is there, and can still be written to; the host's root is still ours (crun: before the root is read-only).
-    let owner = Owner { id: &request.id, bundle: &request.bundle };
+    let owner = Owner { id: &request.id, bundle: &request.bundle, calls: request.calls };
     hook::plan::create_steps(spec, owner, &mut steps);
     // Last of the mounts: they cover what the others brought. All before pivot_root, while the host's /proc is there
     // for kernels without mount_setattr(2).

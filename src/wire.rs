@@ -87,6 +87,8 @@ pub(crate) enum Step {
     PartFromHost { path: String },
     /// Bind the root filesystem on itself and make it the root of all further paths.
     OpenRoot { path: String, opened_by: OpenedBy },
+    /// What was opened has to be this file: the path is only where a descriptor of the caller's was seen last.
+    SameRoot { device: u64, inode: u64 },
     /// The root of all further paths is `/` itself (exec).
     OpenOwnRoot,
     /// Make and mount a filesystem.

@@ -119,6 +119,16 @@ fn container_stands_still_and_goes_on_from_c() {
 }
 
 #[test]
+fn host_has_hooks_the_root_orphans_and_listeners_in_its_own_hands() {
+    if !root_or_skip("host_has_hooks_the_root_orphans_and_listeners_in_its_own_hands") {
+        return;
+    }
+    let scene = Scene::new("hooked");
+    let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+    keeps_its_promises("hooked", &scene, &[&sleeper]);
+}
+
+#[test]
 fn log_lines_come_on_the_calling_thread_during_the_call() {
     keeps_its_promises("logged", &Scene::new("logged"), &[]);
 }
@@ -278,7 +288,9 @@ fn layouts_are_the_same_on_both_sides() {
         rr_stdio { kind fd }
         rr_fd_map { host_fd container_fd }
         rr_io { size r#in out err console_socket rows cols reserved0 fds n_fds }
-        rr_create_options { size flags bundle config config_len pid_file io call }
+        rr_create_options {
+            size flags bundle config config_len rootfs_fd_plus1 reserved0 pid_file io hook hook_data call
+        }
         rr_exec_options { size flags process process_len cgroups n_cgroups pid_file io call }
         rr_update_options { size flags l3_cache_schema mem_bw_schema call }
         rr_state_info { size status pid start_time created_ns }

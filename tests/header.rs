@@ -20,6 +20,7 @@ const FILES: &[&str] = &[
     "context",
     "call",
     "io",
+    "hook",
     "create",
     "container",
     "exec",

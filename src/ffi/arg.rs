@@ -4,7 +4,7 @@
 
 use crate::{Error, Kind, Result};
 use std::ffi::{CStr, OsStr, c_char};
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -103,4 +103,17 @@ pub(super) unsafe fn descriptor<'call>(fd: RawFd, name: &str) -> Result<Borrowed
     }
     // SAFETY: it is not -1, it was open just now, and nobody closes it during the call (rule 5).
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// A descriptor of our own for the same open file.
+///
+/// # Safety
+/// Rule 5.
+pub(super) unsafe fn duplicate(fd: RawFd, name: &str) -> Result<OwnedFd> {
+    // SAFETY: rule 5 is passed on.
+    let lent = unsafe { descriptor(fd, name)? };
+    lent.try_clone_to_owned().map_err(|error| {
+        let doing = format!("duplicate descriptor {fd} for {name}");
+        Error::os(Kind::System, doing, error.raw_os_error().unwrap_or(libc::EMFILE))
+    })
 }

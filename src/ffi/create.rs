@@ -1,7 +1,7 @@
 //! `rr_create` and `rr_run`: from a config to a container. All or nothing: a call that fails leaves nothing
 //! behind.
 
-use super::arg::{invalid, known_bits, path, require, slice, text};
+use super::arg::{duplicate, invalid, known_bits, path, require, reserved, slice, text};
 use super::call::{read_call, rr_call};
 use super::code::rr_code;
 use super::container::rr_container;
@@ -9,15 +9,23 @@ use super::context::rr_context;
 use super::error::rr_error;
 use super::guard::{attempt, report};
 use super::handle;
+use super::hook::{hook, rr_hook_fn};
 use super::io::{Pipes, read_io, rr_io};
 use super::sized::{self, Sized};
 use crate::{Call, Container, Context, CreateOptions, Kind, Result};
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
+/// The container's first process is not a child of the calling process: it goes to the nearest subreaper
+/// (`PR_SET_CHILD_SUBREAPER`), or to the first process of the caller's pid namespace, as that of the command line's
+/// `create` does. How it ended is known only where the kernel keeps it (`RR_EXIT_STATUS_LOST`). Since 0.1.
+pub const RR_CREATE_DETACHED: u64 = 1 << 0;
 /// `MS_MOVE` and chroot instead of pivot_root, for a host whose root is an initramfs. Since 0.1.
 pub const RR_CREATE_NO_PIVOT: u64 = 1 << 1;
 /// Keep the caller's session keyring. Since 0.1.
 pub const RR_CREATE_NO_NEW_KEYRING: u64 = 1 << 2;
+/// Keep the listener of the config's seccomp filter (`SCMP_ACT_NOTIFY`) for `rr_take_seccomp_fd`; `listenerPath` is not
+/// needed then, and not used. Since 0.1.
+pub const RR_CREATE_WANT_SECCOMP_FD: u64 = 1 << 3;
 
 /// How a container is created. Fill it with `rr_create_options_init`; `bundle` or `config` is needed.
 /// Everything in it is copied or duplicated before the call returns. Since 0.1.
@@ -34,12 +42,21 @@ pub struct rr_create_options {
     pub config: *const c_char,
     /// How many bytes.
     pub config_len: usize,
+    /// The root filesystem, a descriptor plus one: an open directory, instead of the config's `root.path`; 0: none. It is
+    /// found by its path in the caller's mount namespace, and it is an error if another directory is there by then.
+    pub rootfs_fd_plus1: i32,
+    /// Zero.
+    pub reserved0: u32,
     /// A file that receives the pid of the container's first process, decimal digits and nothing else; NULL:
     /// none.
     pub pid_file: *const c_char,
     /// Streams, terminal, descriptors of the first process; NULL: the host's own streams. Pipes are written
     /// back into it.
     pub io: *mut rr_io,
+    /// A function of the host's at the moments of hooks; NULL: none. The handle that the call gives keeps it.
+    pub hook: rr_hook_fn,
+    /// The first argument of `hook`, usable as long as that handle is.
+    pub hook_data: *mut c_void,
     /// Deadline and cancellation; NULL: neither.
     pub call: *const rr_call,
 }
@@ -63,8 +80,8 @@ pub unsafe extern "C" fn rr_create_options_init(options: *mut rr_create_options,
 /// `id` is letters, digits and `_ + - .`; it is unique in the state root. On success `*out` is the caller's
 /// (`rr_container_unref`, which leaves the container alone), and so are the host's ends of pipes in
 /// `options->io`. The first process is a child of the calling process and inherits from the calling *thread*
-/// what a child does: credentials, namespaces, cgroup, affinity, nice value, keyring, seccomp filter. On
-/// failure nothing is left behind.
+/// what a child does: credentials, namespaces, cgroup, affinity, nice value, keyring, seccomp filter
+/// (`RR_CREATE_DETACHED`: it inherits the same, and is nobody's child). On failure nothing is left behind.
 ///
 /// Any thread. Blocks until the container is ready, as long as `options->call` allows; hooks of the config
 /// run meanwhile. Since 0.1.
@@ -141,12 +158,16 @@ unsafe fn make(
     Ok(())
 }
 
+const RR_CREATE_KNOWN: u64 =
+    RR_CREATE_DETACHED | RR_CREATE_NO_PIVOT | RR_CREATE_NO_NEW_KEYRING | RR_CREATE_WANT_SECCOMP_FD;
+
 /// # Safety
-/// Rules 3 to 5 of `ffi`'s list.
+/// Rules 3 to 6 of `ffi`'s list.
 unsafe fn read_options<'call>(options: *const rr_create_options) -> Result<(CreateOptions<'call>, Pipes)> {
     // SAFETY: rule 3 is passed on.
     let options = unsafe { sized::read(options)? };
-    known_bits(options.flags, RR_CREATE_NO_PIVOT | RR_CREATE_NO_NEW_KEYRING)?;
+    known_bits(options.flags, RR_CREATE_KNOWN)?;
+    reserved(options.reserved0)?;
     // SAFETY: rule 4 is passed on.
     let bundle = unsafe { path(options.bundle) };
     let config = if options.config.is_null() && options.config_len == 0 {
@@ -158,9 +179,18 @@ unsafe fn read_options<'call>(options: *const rr_create_options) -> Result<(Crea
     if bundle.is_none() && config.is_none() {
         return Err(invalid("options", "it has neither a bundle nor a config"));
     }
+    let rootfs = match options.rootfs_fd_plus1 {
+        0 => None,
+        // SAFETY: rule 5 is passed on.
+        plus1 => Some(unsafe { duplicate(plus1.wrapping_sub(1), "rootfs_fd_plus1")? }),
+    };
     // SAFETY: rules 3 to 5 are passed on.
     let (io, pipes) = unsafe { read_io(options.io)? };
     let options = CreateOptions {
+        rootfs,
+        hook: hook(options.hook, options.hook_data),
+        want_seccomp_listener: options.flags & RR_CREATE_WANT_SECCOMP_FD != 0,
+        detached: options.flags & RR_CREATE_DETACHED != 0,
         bundle,
         config,
         // SAFETY: rule 4 is passed on.

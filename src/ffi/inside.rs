@@ -1,4 +1,5 @@
-//! What a container is made of, as descriptors: `rr_open_ns`, `rr_open_cgroup`. They are the caller's.
+//! What a container is made of, as descriptors: `rr_open_ns`, `rr_open_cgroup`, `rr_take_seccomp_fd`. They are the
+//! caller's.
 
 use super::arg::{invalid, require};
 use super::code::rr_code;
@@ -78,6 +79,25 @@ pub unsafe extern "C" fn rr_open_cgroup(
 ) -> rr_code {
     // SAFETY: rules 1 to 3 are passed on.
     unsafe { give(c, fd, err, Container::open_cgroup) }
+}
+
+/// Takes the listener of the seccomp filter of a container that was created with `RR_CREATE_WANT_SECCOMP_FD`, from the
+/// handle that the create gave (seccomp_unotify(2)); then those of the processes that this handle executed, in their
+/// order. Each can be taken once; what nobody takes is closed with the handle, and the calls that it would answer fail
+/// with ENOSYS.
+///
+/// On success `*fd` is the caller's to close, close-on-exec. Any thread, does not block. Since 0.1.
+///
+/// Errors: `RR_E_INVALID_ARGUMENT` (NULL), `RR_E_SECCOMP` (there is none: not asked for, none in the profile, or taken),
+/// `RR_E_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rr_take_seccomp_fd(
+    c: *mut rr_container,
+    fd: *mut c_int,
+    err: *mut *mut rr_error,
+) -> rr_code {
+    // SAFETY: rules 1 to 3 are passed on.
+    unsafe { give(c, fd, err, Container::take_seccomp_listener) }
 }
 
 /// # Safety

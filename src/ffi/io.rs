@@ -2,7 +2,7 @@
 //! is duplicated or only named; what the library makes (the host's ends of pipes) is written back and from
 //! then on C's.
 
-use super::arg::{descriptor, invalid, path, reserved, slice, unsupported};
+use super::arg::{descriptor, duplicate, invalid, path, reserved, slice, unsupported};
 use super::sized::{self, Sized};
 use crate::{Error, FdMap, Io, Kind, Process, Result, Stdio, WindowSize};
 use std::ffi::c_char;
@@ -121,14 +121,8 @@ unsafe fn stream(stream: rr_stdio, name: &str) -> Result<Stdio> {
         RR_STDIO_INHERIT => Ok(Stdio::Inherit),
         RR_STDIO_NULL => Ok(Stdio::Null),
         RR_STDIO_PIPE => Ok(Stdio::Pipe),
-        RR_STDIO_FD => {
-            // SAFETY: rule 5 is passed on.
-            let lent = unsafe { descriptor(stream.fd, name)? };
-            lent.try_clone_to_owned().map(Stdio::Fd).map_err(|error| {
-                let doing = format!("duplicate descriptor {} for {name}", stream.fd);
-                Error::os(Kind::System, doing, error.raw_os_error().unwrap_or(libc::EMFILE))
-            })
-        }
+        // SAFETY: rule 5 is passed on.
+        RR_STDIO_FD => unsafe { duplicate(stream.fd, name) }.map(Stdio::Fd),
         other => Err(unsupported(name, format!("no kind of stream has the number {other}"))),
     }
 }

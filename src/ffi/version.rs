@@ -30,12 +30,16 @@ const FEATURES: &[&CStr] = &[
     c"cancel",
     c"config-bytes",
     c"console",
+    c"detached",
     c"exec",
     c"fd-map",
+    c"hook",
     c"init-memfd",
     c"log",
     c"open-cgroup",
     c"open-ns",
+    c"rootfs-fd",
+    c"seccomp-fd",
     c"stdio-pipe",
 ];
 
@@ -56,9 +60,10 @@ pub extern "C" fn rr_version_string() -> *const c_char {
 }
 
 /// Whether the library at run time has an ability. The names so far: `"cancel"` (`rr_call`'s deadline and
-/// descriptor), `"config-bytes"` (a config without a bundle), `"console"` (terminals), `"exec"`, `"fd-map"` (further
-/// descriptors by number), `"init-memfd"` (no helper program need be installed), `"log"`, `"open-cgroup"`, `"open-ns"`
-/// and `"stdio-pipe"`.
+/// descriptor), `"config-bytes"` (a config without a bundle), `"console"` (terminals), `"detached"`
+/// (`RR_CREATE_DETACHED`), `"exec"`, `"fd-map"` (further descriptors by number), `"hook"` (`rr_hook_fn`),
+/// `"init-memfd"` (no helper program need be installed), `"log"`, `"open-cgroup"`, `"open-ns"`, `"rootfs-fd"` (a
+/// root filesystem by descriptor), `"seccomp-fd"` (`rr_take_seccomp_fd`) and `"stdio-pipe"`.
 ///
 /// It is about the library, not about the host or its kernel; what those lack a call says with `RR_E_UNSUPPORTED`. A
 /// name it does not know, and NULL, give false. Any thread, does not block, may be called in a signal handler. Since

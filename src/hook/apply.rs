@@ -78,6 +78,7 @@ impl Running {
             ],
             keep_capabilities: false,
             oom_score_adj: None,
+            orphan: false,
             affinity: &[],
         };
         let timeout = hook.timeout.and_then(|seconds| {

@@ -16,6 +16,8 @@ use crate::wire::{Hook, HookState, Hooks, Step};
 pub(crate) struct Owner<'a> {
     pub(crate) id: &'a str,
     pub(crate) bundle: &'a Path,
+    /// Whoever makes the container has a function that is called where hooks of the runtime run.
+    pub(crate) calls: bool,
 }
 
 /// runtime.md#state, as hooks get it; the keys and their order are runc's.
@@ -34,8 +36,9 @@ struct Document<'a> {
 
 /// The hooks of one moment; `None` if there are none.
 pub(crate) fn hooks(spec: &Spec, moment: Moment, owner: Owner<'_>) -> Option<Hooks> {
-    let list = moment.of(spec.hooks().as_ref()?);
-    (!list.is_empty()).then(|| Hooks {
+    let list = spec.hooks().as_ref().map(|hooks| moment.of(hooks)).unwrap_or_default();
+    let asked = !list.is_empty() || (owner.calls && moment.is_of_runtime());
+    asked.then(|| Hooks {
         moment: moment.name().to_owned(),
         at_start: moment == Moment::StartContainer,
         // runc's callers find themselves in the bundle; what runs in the container's root is where the process will be.
@@ -54,15 +57,14 @@ pub(crate) fn any(spec: &Spec) -> bool {
 
 /// Those that the host runs, for the whole life of the container.
 pub(crate) fn of_runtime(spec: &Spec, owner: Owner<'_>) -> Vec<Hooks> {
-    let moments = [Moment::Prestart, Moment::CreateRuntime, Moment::Poststart, Moment::Poststop];
-    moments.into_iter().filter_map(|moment| hooks(spec, moment, owner)).collect()
+    let moments = Moment::ALL.into_iter().filter(|moment| moment.is_of_runtime());
+    moments.filter_map(|moment| hooks(spec, moment, owner)).collect()
 }
 
 /// What the init program does between the last mount and the pivot: let the runtime run its hooks, then run those of
 /// the container. The specification's order.
 pub(crate) fn create_steps(spec: &Spec, owner: Owner<'_>, steps: &mut Vec<Step>) {
-    let Some(configured) = spec.hooks() else { return };
-    if [Moment::Prestart, Moment::CreateRuntime].iter().any(|moment| !moment.of(configured).is_empty()) {
+    if [Moment::Prestart, Moment::CreateRuntime].iter().any(|moment| hooks(spec, *moment, owner).is_some()) {
         steps.push(Step::RuntimeHooks);
     }
     steps.extend(hooks(spec, Moment::CreateContainer, owner).map(Step::Hooks));
@@ -117,7 +119,7 @@ mod tests {
         config["annotations"] = json!({ "b/c": "\"pid\":0", "a": "/d" });
         config["hooks"] = json!({ moment.name(): [hook] });
         let spec = crate::spec::parse(config.to_string().as_bytes()).unwrap();
-        hooks(&spec, moment, Owner { id: "web", bundle: Path::new("/bundles/we\"b") }).unwrap()
+        hooks(&spec, moment, Owner { id: "web", bundle: Path::new("/bundles/we\"b"), calls: false }).unwrap()
     }
 
     #[test]

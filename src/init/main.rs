@@ -197,6 +197,7 @@ fn take_in_root(
     channel: &Channel,
 ) -> Outcome {
     match step {
+        Step::SameRoot { device, inode } => root.is(*device, *inode),
         Step::Mount(filesystem) => mount::filesystem(root, filesystem),
         Step::Bind(bind) => mount::bind(root, bind, channel, number),
         Step::Remount(wanted) => mount::remount(root, wanted),

@@ -10,7 +10,9 @@ use core::cell::Cell;
 
 use linux_raw_sys::general as k;
 
+use crate::channel::{Doing, Outcome};
 use crate::sys::{self, EEXIST, ELOOP, ENOENT, Fd, Text, call};
+use crate::wire::{Class, Failure};
 
 /// The root filesystem's mount.
 pub(crate) struct Root {
@@ -32,6 +34,20 @@ impl Root {
 
     pub(crate) const fn fd(&self) -> &Fd {
         &self.fd
+    }
+
+    /// That it is this file, and not another that has taken its place.
+    pub(crate) fn is(&self, device: u64, inode: u64) -> Outcome {
+        let stat = sys::stat(&self.fd).doing(Class::Rootfs, "look at", "root filesystem")?;
+        // The number of a device as stat(2) packs it (makedev(3)).
+        let (major, minor) = (u64::from(stat.file.0), u64::from(stat.file.1));
+        let packed =
+            (major & 0xffff_f000) << 32 | (major & 0xfff) << 8 | (minor & 0xffff_ff00) << 12 | minor & 0xff;
+        if (packed, stat.file.2) == (device, inode) {
+            return Ok(());
+        }
+        let object = String::from("root filesystem: its descriptor is of another directory");
+        Err(Failure { class: Class::UnsafePath, verb: String::from("open"), object, errno: 0 })
     }
 
     /// Opens what `path` leads to; links in it are followed inside the root.

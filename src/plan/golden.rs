@@ -91,6 +91,8 @@ fn planned(case: &Value, hosts: &BTreeMap<String, Host>) -> Value {
                 .unwrap_or_else(|| hosts[&text(case, "host")].is_rootless()),
             systemd: serde_json::from_value(case["request"]["systemd"].clone()).unwrap_or_default(),
             resctrl: case["request"]["resctrl"].as_str().map(PathBuf::from),
+            calls: flag("calls"),
+            root_identity: flag("root_identity").then_some((7, 4711)),
         };
         let mut plan = create(&spec, &hosts[&text(case, "host")], &request)?;
         plan.init.build_id.clear();

@@ -1,6 +1,7 @@
 //! A state root and what was found out about the host, shared by all calls; and the handle on one container.
 #![forbid(unsafe_code)]
 
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use oci_spec::runtime::{Linux, Process as OciProcess};
 
 use super::cgroups;
-use super::options::{ContextOptions, Level};
+use super::options::{ContextOptions, HostHook, Level};
 use super::process::Process;
 use crate::cgroup::plan::{CgroupManager, Facts};
 use crate::cgroup::systemd;
@@ -102,7 +103,14 @@ impl Context {
     }
 
     pub(super) fn container(&self, id: &str, init: Option<Process>) -> Container {
-        Container { context: self.clone(), id: id.to_owned(), init: Mutex::new(init) }
+        Container {
+            context: self.clone(),
+            id: id.to_owned(),
+            init: Mutex::new(init),
+            hook: None,
+            keeps_listeners: false,
+            listeners: Mutex::default(),
+        }
     }
 
     pub(super) fn host(&self) -> &Host {
@@ -210,6 +218,11 @@ pub struct Container {
     pub(super) id: String,
     /// The first process, as long as this handle made or opened it.
     pub(super) init: Mutex<Option<Process>>,
+    /// The host's function, if this handle made the container.
+    pub(super) hook: Option<HostHook>,
+    /// Whether listeners of seccomp filters stay here, and those that nobody took yet.
+    pub(super) keeps_listeners: bool,
+    pub(super) listeners: Mutex<VecDeque<OwnedFd>>,
 }
 
 impl fmt::Debug for Container {

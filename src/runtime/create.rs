@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use oci_spec::runtime::Spec;
 
@@ -20,7 +21,7 @@ use super::io::{self, Streams};
 use super::joined::Given;
 use super::net_device::NetDevices;
 use super::notify;
-use super::options::{Call, CreateOptions, Level};
+use super::options::{Call, CreateOptions, HostHook, Level};
 use super::process::Process;
 use super::spawn::{Birth, Ready, Spawned, Wish};
 use super::trees::Trees;
@@ -40,7 +41,7 @@ use crate::state::file::{Config, Own, Settled, StateFile};
 use crate::state::status::Status;
 use crate::state::time;
 use crate::sys::clone::Child;
-use crate::sys::{Errno, errno_of, process as sys_process, socket};
+use crate::sys::{Errno, errno_of, file, process as sys_process, socket};
 use crate::wire::{Hooks, ToInit};
 use crate::{OCI_VERSION, VERSION, spec, wording};
 
@@ -72,13 +73,21 @@ impl Context {
             None => read_config(&bundle)?,
         };
         let (mut spec, unknown) = spec::parse_telling(&config)?;
+        if options.want_seccomp_listener {
+            listen_ourselves(&mut spec);
+        }
         spec::validate(&spec)?;
         notify::add_to(&mut spec, &options, self.root(), id);
         if let Some(process) = spec.process().as_ref().filter(|process| label::wanted(process)) {
             label::possible(process, SecurityModules::probe())?;
         }
         let given = Given::open(self, &mut spec, &deadline)?;
-        let rootfs = rootfs(&spec, &bundle)?;
+        let (rootfs, root_identity) = match &options.rootfs {
+            Some(directory) => {
+                given_rootfs(directory.as_fd()).map(|(path, identity)| (path, Some(identity)))?
+            }
+            None => (rootfs(&spec, &bundle)?, None),
+        };
         let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
         let streams = Streams::open(&mut options.io, terminal)?;
         if let Some(uid) = spec.process().as_ref().and_then(|process| plan::host_uid(&spec, process)) {
@@ -106,6 +115,8 @@ impl Context {
                 .as_ref()
                 .and_then(intel_rdt::plan::wanted)
                 .and_then(|_| self.host().mounted_resctrl().map(Path::to_owned)),
+            calls: options.hook.is_some(),
+            root_identity,
         };
         let plan = plan::create(&spec, self.host(), &request)?;
         self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
@@ -122,7 +133,8 @@ impl Context {
             intel_rdt: Vec::new(),
             pid_file: None,
             hooks: &plan.hooks,
-            with_hooks: hook::plan::any(&spec),
+            host_hook: options.hook.as_ref(),
+            with_hooks: hook::plan::any(&spec) || options.hook.is_some(),
             armed: true,
         };
         let state = journal(self, &spec, &plan, &request);
@@ -137,10 +149,15 @@ impl Context {
             given: &given,
             net_devices: &net_devices,
         };
-        let process = making.run(state, streams, &mut undo).map_err(|error| undo.explain(error))?;
+        let mut container = self.container(id, None);
+        container.keeps_listeners = options.want_seccomp_listener;
+        let made = making.run(state, streams, &container, &mut undo);
+        let process = made.map_err(|error| undo.explain(error))?;
         undo.armed = false;
         self.adopt(id, &process, plan.shares_pid_namespace());
-        Ok(self.container(id, Some(process)))
+        container.init = Mutex::new(Some(process));
+        container.hook = options.hook.clone();
+        Ok(container)
     }
 }
 
@@ -158,7 +175,13 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    fn run(&self, state: StateFile, mut streams: Streams, undo: &mut Undo<'_>) -> Result<Process> {
+    fn run(
+        &self,
+        state: StateFile,
+        mut streams: Streams,
+        container: &Container,
+        undo: &mut Undo<'_>,
+    ) -> Result<Process> {
         undo.directory.save(&state.settled())?;
         notify::make(&undo.directory, self.options)?;
         if let Some(intel_rdt) = &self.plan.intel_rdt {
@@ -184,6 +207,7 @@ impl Making<'_> {
             oom_score_adj: self.plan.oom_score_adj,
             affinity: &[],
             unmapped: self.plan.is_born_unmapped(),
+            orphan: self.options.detached,
             context: self.context,
         };
         let mut spawned = Spawned::new(&birth, &self.plan.init, streams, keep_below + 1)?;
@@ -203,11 +227,13 @@ impl Making<'_> {
         let agent = self.agent(&state);
         // Not an error yet: an init program that has failed already says why below.
         let settled = self.settled(state, spawned.pid()).and_then(|state| undo.directory.prepare(&state));
+        let host_hook = self.options.hook.as_ref();
         let mut errands = |wish, init: &Child| match wish {
             Wish::Tree(step) => trees.open(step, init).map(|tree| (ToInit::Opened, Some(tree))),
-            Wish::Hooks => hooks::run_creating(&self.plan.hooks, init.pid, self.deadline)
+            Wish::Hooks => hooks::run_creating(&self.plan.hooks, host_hook, init.pid, self.deadline)
                 .map(|()| (ToInit::HooksDone, None)),
             Wish::NetDevices => self.net_devices.move_to(init.pid).map(|()| (ToInit::NetDevices, None)),
+            Wish::Listener(fd) if container.keeps_listeners => container.keep_listener(init, fd),
             Wish::Listener(fd) => hand_to_agent(agent.as_ref(), init, fd),
         };
         let mut ready = spawned.ready(self.deadline, &mut errands)?;
@@ -218,7 +244,7 @@ impl Making<'_> {
         let released = if self.request.wait_for_start {
             ready.release()
         } else {
-            ready.execute(self.deadline, &self.plan.hooks)
+            ready.execute(self.deadline, &self.plan.hooks, host_hook)
         }?;
         Ok(Process::new(released.pid, released.pidfd, console, pipes))
     }
@@ -315,6 +341,7 @@ struct Undo<'a> {
     pid_file: Option<PathBuf>,
     /// Those of the host.
     hooks: &'a [Hooks],
+    host_hook: Option<&'a HostHook>,
     /// There are some, of the host or of the container.
     with_hooks: bool,
     armed: bool,
@@ -349,7 +376,8 @@ impl Drop for Undo<'_> {
         match removed.and_then(|()| self.directory.remove()) {
             // What a hook did for the container another takes back (runtime.md#lifecycle: on to step 12).
             Ok(()) => {
-                hooks::run_poststop(self.context, self.hooks, &Deadline::new(Call::default()));
+                let forever = Deadline::new(Call::default());
+                hooks::run_poststop(self.context, self.hooks, self.host_hook, &forever);
             }
             Err(error) => self.context.log(Level::Warn, &format!("clean up after a failed create: {error}")),
         }
@@ -398,6 +426,34 @@ fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
         ));
     }
     path.canonicalize().map_err(error)
+}
+
+/// The root filesystem behind a descriptor: where it is, and what it has to be when the init program opens it there.
+fn given_rootfs(directory: BorrowedFd<'_>) -> Result<(PathBuf, (u64, u64))> {
+    let found = file::place_of(directory).map_err(|errno| {
+        Error::os(Kind::Rootfs, "find the root filesystem by its descriptor", errno as i32)
+    })?;
+    match found.place {
+        Some(_) if !found.is_directory => {
+            Err(Error::os(Kind::Rootfs, "use the root filesystem's descriptor", libc::ENOTDIR))
+        }
+        Some(path) => Ok((path, found.identity)),
+        None => {
+            let message =
+                "find the root filesystem by its descriptor: it has no path in this mount namespace";
+            Err(Error::new(Kind::Rootfs, message))
+        }
+    }
+}
+
+/// The rules want to know where listeners go. Here they stay; what is named is never connected to.
+fn listen_ourselves(spec: &mut Spec) {
+    let seccomp = spec.linux_mut().as_mut().and_then(|linux| linux.seccomp_mut().as_mut());
+    if let Some(seccomp) = seccomp
+        && seccomp.listener_path().as_ref().is_none_or(|path| path.as_os_str().is_empty())
+    {
+        seccomp.set_listener_path(Some(PathBuf::from("/")));
+    }
 }
 
 fn names_mount_label(spec: &Spec) -> bool {

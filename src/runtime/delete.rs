@@ -8,7 +8,7 @@ use super::context::{Container, Context, valid_id};
 use super::deadline::Deadline;
 use super::hooks;
 use super::kill::let_go;
-use super::options::{Call, Level};
+use super::options::{Call, HostHook, Level};
 use super::process::Process;
 use crate::cgroup::Manager;
 use crate::error::{Error, Kind, Result};
@@ -28,7 +28,7 @@ impl Container {
     /// # Errors
     /// [`Kind::Running`] if it runs and `force` is not given; [`Kind::NotFound`] if it is gone (never with `force`).
     pub fn delete(&self, force: bool, call: Call<'_>) -> Result<()> {
-        self.context.delete(&self.id, force, call)
+        self.context.delete_calling(&self.id, force, call, self.hook.as_ref())
     }
 }
 
@@ -38,6 +38,10 @@ impl Context {
     /// # Errors
     /// As [`Container::delete`].
     pub fn delete(&self, id: &str, force: bool, call: Call<'_>) -> Result<()> {
+        self.delete_calling(id, force, call, None)
+    }
+
+    fn delete_calling(&self, id: &str, force: bool, call: Call<'_>, host: Option<&HostHook>) -> Result<()> {
         valid_id(id)?;
         let deadline = Deadline::begin(call, "delete container")?;
         let directory = match Directory::open(self.root(), id) {
@@ -75,19 +79,19 @@ impl Context {
         for child in self.adopted(id) {
             let _ = child.has_ended();
         }
-        let hooks = hooks::saved(&directory, &state);
+        let hooks = hooks::saved(&directory, &state, host.is_some());
         cgroups.remove()?;
         intel_rdt::apply::remove(&state.riverrun.intel_rdt_own)?;
         directory.remove()?;
         self.disown(id);
-        self.after(hooks, &deadline);
+        self.after(hooks, host, &deadline);
         Ok(())
     }
 
     /// The hooks that come after the end; they and the lack of them change nothing any more.
-    fn after(&self, hooks: Result<Vec<Hooks>>, deadline: &Deadline<'_>) {
+    fn after(&self, hooks: Result<Vec<Hooks>>, host: Option<&HostHook>, deadline: &Deadline<'_>) {
         match hooks {
-            Ok(hooks) => hooks::run_poststop(self, &hooks, deadline),
+            Ok(hooks) => hooks::run_poststop(self, &hooks, host, deadline),
             // A create that was killed before it kept the configuration had run none.
             Err(error) if error.kind() == Kind::NotFound => {}
             Err(error) => self.log(Level::Warn, &error.during("find the poststop hooks").to_string()),

@@ -79,6 +79,7 @@ impl Container {
             oom_score_adj: process.oom_score_adj(),
             affinity: &plan.affinity,
             unmapped: false,
+            orphan: false,
             context: &self.context,
         };
         let started = Spawned::new(&birth, &plan.init, streams, keep_below + 1);
@@ -87,6 +88,7 @@ impl Container {
             Some(Agent { receiver, container: agents_state(&state, status, init.pid()) })
         });
         let errands = &mut |wish, child: &Child| match wish {
+            Wish::Listener(fd) if self.keeps_listeners => self.keep_listener(child, fd),
             Wish::Listener(fd) => hand_to_agent(agent.as_ref(), child, fd),
             _ => Err(Error::new(Kind::Internal, "an exec asks the runtime for nothing else")),
         };
@@ -100,7 +102,7 @@ impl Container {
         if let Some(path) = &options.pid_file {
             io::write_pid_file(path, ready.pid())?;
         }
-        let released = ready.execute(&deadline, &[]).inspect_err(|_| {
+        let released = ready.execute(&deadline, &[], None).inspect_err(|_| {
             // It names nobody any more.
             let _ = options.pid_file.as_ref().map(std::fs::remove_file);
         })?;

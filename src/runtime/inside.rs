@@ -1,13 +1,17 @@
 //! What a container is made of, by descriptor: its namespaces and its cgroup, for hosts that look or enter themselves.
 #![forbid(unsafe_code)]
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::PoisonError;
 
 use super::context::Container;
 use super::process::Process;
 use crate::error::{Error, Kind, Result};
+use crate::seccomp::apply::fetch;
+use crate::sys::clone::Child;
 use crate::sys::{self, file, namespace};
+use crate::wire::ToInit;
 use crate::wording;
 
 /// A kind of namespace (namespaces(7)).
@@ -75,6 +79,26 @@ impl Container {
             };
             Error::os(kind_of_error, format!("open {} namespace of process {pid}", kind.file()), errno as i32)
         })
+    }
+
+    /// The listener of the seccomp filter of the first process, then those of the processes that this handle executed, in
+    /// their order, each once. For a container that was created with
+    /// [`want_seccomp_listener`](crate::CreateOptions::want_seccomp_listener), from the handle that the create gave.
+    ///
+    /// # Errors
+    /// [`Kind::Seccomp`] if there is none.
+    pub fn take_seccomp_listener(&self) -> Result<OwnedFd> {
+        let mut kept = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.pop_front().ok_or_else(|| {
+            Error::new(Kind::Seccomp, "take seccomp listener: none was asked for, was made, or is left")
+        })
+    }
+
+    /// Fetches the listener that has this number in a process that is being made.
+    pub(super) fn keep_listener(&self, child: &Child, number: i32) -> Result<(ToInit, Option<OwnedFd>)> {
+        let listener = fetch(child.pidfd.as_fd(), number)?;
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push_back(listener);
+        Ok((ToInit::Listened, None))
     }
 
     /// The container's directory in the cgroup2 filesystem.

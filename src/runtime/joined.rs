@@ -112,6 +112,7 @@ fn maps_of(
         oom_score_adj: None,
         affinity: &[],
         unmapped: false,
+        orphan: false,
         context,
     };
     let mut streams = Streams::default();

@@ -38,7 +38,8 @@ pub use self::features::features;
 pub use self::inside::Namespace;
 pub use self::list::Listing;
 pub use self::options::{
-    Call, ContextOptions, CreateOptions, ExecOptions, FdMap, Io, Level, LogSink, Stdio, WindowSize,
+    Call, ContextOptions, CreateOptions, ExecOptions, FdMap, HookMoment, HostHook, Io, Level, LogSink, Stdio,
+    WindowSize,
 };
 pub use self::process::{Exit, Process};
 pub use self::state::State;

@@ -129,6 +129,44 @@ pub struct Io {
     pub fds: Vec<FdMap>,
 }
 
+/// Where a function of the host is called: where the configuration's hooks of the same name run (config.md#hooks).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum HookMoment {
+    /// The namespaces are there, nothing of them is used yet.
+    Prestart = 1,
+    /// Right after it.
+    CreateRuntime = 2,
+    /// The program was executed.
+    Poststart = 3,
+    /// The container was deleted.
+    Poststop = 4,
+}
+
+/// A function of the host, called with the moment, the pid of the first process (0 once it has ended) and the state
+/// (runtime.md#state), on the thread of the call and during it. An error has the effect that one of a hook has.
+#[derive(Clone)]
+pub struct HostHook(Arc<HookFn>);
+
+type HookFn = dyn Fn(HookMoment, i32, &str) -> Result<()> + Send + Sync;
+
+impl HostHook {
+    /// Of any function. It must not call the container that it is called for.
+    pub fn new(function: impl Fn(HookMoment, i32, &str) -> Result<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(function))
+    }
+
+    pub(super) fn call(&self, moment: HookMoment, pid: i32, state: &str) -> Result<()> {
+        (self.0)(moment, pid, state)
+    }
+}
+
+impl fmt::Debug for HostHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HostHook").finish()
+    }
+}
+
 /// How a container is created. One of `bundle` and `config` is needed.
 #[derive(Debug, Default)]
 pub struct CreateOptions<'fd> {
@@ -136,6 +174,16 @@ pub struct CreateOptions<'fd> {
     pub bundle: Option<PathBuf>,
     /// The bytes of a `config.json`, instead of the bundle's.
     pub config: Option<Vec<u8>>,
+    /// The root filesystem, instead of the configuration's `root.path`: a directory in the caller's mount namespace.
+    pub rootfs: Option<OwnedFd>,
+    /// Called where hooks of the runtime run; the handle that the create gives keeps it for start and delete.
+    pub hook: Option<HostHook>,
+    /// Keep the listener of a seccomp filter for
+    /// [`take_seccomp_listener`](crate::Container::take_seccomp_listener), instead of sending it to `listenerPath`.
+    pub want_seccomp_listener: bool,
+    /// The first process is nobody's child that ends with the caller: it goes to the nearest subreaper, or to the first
+    /// process of the caller's pid namespace.
+    pub detached: bool,
     /// A file that receives the pid of the container's first process: digits, nothing else.
     pub pid_file: Option<PathBuf>,
     /// A listening unix socket that receives the pidfd of the container's first process.

@@ -14,7 +14,7 @@ use super::context::Context;
 use super::deadline::Deadline;
 use super::hooks;
 use super::io::Streams;
-use super::options::{Call, Level};
+use super::options::{Call, HostHook, Level};
 use super::start;
 use crate::cgroup::apply::Entrances;
 use crate::error::{Error, Kind, Result};
@@ -34,6 +34,8 @@ pub(super) struct Birth<'a> {
     pub(super) affinity: &'a [u64],
     /// The user namespace has no map yet.
     pub(super) unmapped: bool,
+    /// Nobody's child: as in [`Spawn::orphan`].
+    pub(super) orphan: bool,
     /// Whether an ordinary user starts it, who may not lower the OOM score; and where that is told.
     pub(super) context: &'a Context,
 }
@@ -56,6 +58,9 @@ pub(super) type Errands<'a> = dyn FnMut(Wish, &Child) -> Result<(ToInit, Option<
 
 /// As much of a plan as the socket's buffer surely takes before anybody reads.
 const SURELY_BUFFERED: usize = 64 * 1024;
+
+/// How long a killed process that is not ours may take to end.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Executed, reading its plan.
 #[must_use = "dropping it kills the process"]
@@ -185,10 +190,15 @@ impl Ready {
     }
 
     /// The same once its program is executed and `hooks` have succeeded; until then an error kills it.
-    pub(super) fn execute(self, deadline: &Deadline<'_>, hooks: &[Hooks]) -> Result<Released> {
+    pub(super) fn execute(
+        self,
+        deadline: &Deadline<'_>,
+        hooks: &[Hooks],
+        host: Option<&HostHook>,
+    ) -> Result<Released> {
         let guard = self.go();
         start::executed(&guard.channel, deadline)?;
-        hooks::run(hooks, Moment::Poststart, guard.pid(), deadline)?;
+        hooks::run(hooks, host, Moment::Poststart, guard.pid(), deadline)?;
         guard.disarm()
     }
 
@@ -311,6 +321,8 @@ impl Drop for Guard {
         if let Some(child) = &self.child {
             // It may have ended by itself; then there is nothing to kill and only the reaping left.
             let _ = pidfd::send_signal(child.pidfd.as_fd(), libc::SIGKILL);
+            // Somebody else's child cannot be waited for; that it has ended can be seen all the same.
+            let _ = crate::sys::poll::readable(&[child.pidfd.as_fd()], Some(Instant::now() + KILL_PATIENCE));
             pidfd::reap(&child.pidfd);
         }
     }
@@ -344,6 +356,7 @@ fn start(birth: &Birth<'_>, streams: &Streams, socket_number: i32) -> Result<Chi
         descriptors: &streams.map,
         keep_capabilities: birth.unmapped,
         oom_score_adj: oom_score_adj.as_deref(),
+        orphan: birth.orphan,
     };
     let mut started = clone::spawn(&wanted);
     if birth.context.is_rootless()

@@ -43,8 +43,11 @@ impl Container {
         socket::send(peer.as_fd(), b"s", &[]).map_err(error)?;
         let started = executed(&Channel::new(peer), &deadline);
         let failed = match &started {
-            Ok(()) => hooks::saved(&directory, &state)
-                .and_then(|hooks| hooks::run(&hooks, Moment::Poststart, state.init_process_pid, &deadline)),
+            Ok(()) => {
+                let (host, pid) = (self.hook.as_ref(), state.init_process_pid);
+                hooks::saved(&directory, &state, host.is_some())
+                    .and_then(|hooks| hooks::run(&hooks, host, Moment::Poststart, pid, &deadline))
+            }
             // It ends by itself, and has when this returns.
             Err(error) if error.kind() == Kind::Hook => Ok(()),
             Err(_) => return started,

@@ -136,6 +136,7 @@ impl<'a> Trees<'a> {
             oom_score_adj: None,
             affinity: &[],
             unmapped: false,
+            orphan: false,
             context: self.context,
         };
         Spawned::new(&birth, &InitPlan { build_id: BUILD_ID.to_owned(), steps }, streams, socket)

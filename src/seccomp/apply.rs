@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -46,12 +46,17 @@ struct Message<'a> {
     state: &'a State,
 }
 
+/// Fetches the listener that has the number `fd` in the process. Fetched, and not sent by the process: to send may be
+/// what its profile hands to the listener.
+pub(crate) fn fetch(pidfd: BorrowedFd<'_>, fd: i32) -> Result<OwnedFd> {
+    pidfd::take_fd(pidfd, fd)
+        .map_err(|errno| Error::os(Kind::Seccomp, "take the seccomp listener", errno as i32))
+}
+
 impl Agent {
     /// Fetches the listener that has the number `fd` in the process, connects, sends, and closes: nothing of it stays.
-    /// Fetched, and not sent by the process: to send may be what its profile hands to the listener.
     pub(crate) fn hand_over(&self, pid: i32, pidfd: BorrowedFd<'_>, fd: i32) -> Result<()> {
-        let listener = pidfd::take_fd(pidfd, fd)
-            .map_err(|errno| Error::os(Kind::Seccomp, "take the seccomp listener", errno as i32))?;
+        let listener = fetch(pidfd, fd)?;
         let mut state = self.container.clone();
         if state.pid == 0 {
             state.pid = pid;

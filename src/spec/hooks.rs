@@ -39,6 +39,11 @@ impl Moment {
         }
     }
 
+    /// Its hooks run in the runtime's namespaces.
+    pub(crate) const fn is_of_runtime(self) -> bool {
+        !matches!(self, Self::CreateContainer | Self::StartContainer)
+    }
+
     /// What the hooks are told of the container's status.
     pub(crate) const fn status(self) -> &'static str {
         match self {

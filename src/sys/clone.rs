@@ -36,6 +36,9 @@ pub(crate) struct Spawn<'a> {
     pub(crate) keep_capabilities: bool,
     /// What is written to the child's oom_score_adj.
     pub(crate) oom_score_adj: Option<&'a CStr>,
+    /// Its parent is a process that ends at once: it goes to the nearest subreaper, or to the first process of our pid
+    /// namespace.
+    pub(crate) orphan: bool,
 }
 
 /// What is executed.
@@ -175,16 +178,23 @@ pub(crate) fn spawn(wanted: &Spawn<'_>) -> std::result::Result<Child, Failure> {
     Err(Failure { stage, errno: Errno::from_raw(layout.failed_errno) })
 }
 
-/// clone3, or clone where an outer filter knows no clone3; all signals blocked meanwhile, so that no handler of the host
-/// runs in the child.
+/// A clone, its memory laid out.
+struct Birth<'l, 'a> {
+    arguments: CloneArguments,
+    layout: &'l mut Layout<'a>,
+    cgroup: c_int,
+    pidfd: c_int,
+    /// What became of it; written by whoever calls clone3.
+    result: Result<i32>,
+}
+
+/// All signals are blocked meanwhile, so that no handler of the host runs in the child.
 fn clone(layout: &mut Layout<'_>, wanted: &Spawn<'_>) -> Result<(i32, c_int)> {
     let mut stack: Vec<u128> = Vec::with_capacity(STACK / size_of::<u128>());
-    let mut pidfd: c_int = -1;
     let mut arguments = CloneArguments {
         flags: wanted.namespaces
             | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64
             | CLONE_CLEAR_SIGHAND,
-        pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.as_mut_ptr() as u64,
         stack_size: STACK as u64,
@@ -198,28 +208,101 @@ fn clone(layout: &mut Layout<'_>, wanted: &Spawn<'_>) -> Result<(i32, c_int)> {
         // The affinity comes before the cgroup.
         later => layout.cgroup = later.unwrap_or(-1),
     }
+    let cgroup = wanted.cgroup.map_or(-1, |cgroup| cgroup.as_raw_fd());
+    let mut birth = Birth { arguments, layout, cgroup, pidfd: -1, result: Err(Errno::EAGAIN) };
+    birth.arguments.pidfd = &raw mut birth.pidfd as u64;
     let blocked = AllSignalsBlocked::new();
-    let mut result = clone3(&arguments, layout);
-    if let (
-        // E2BIG: KERNEL(5.3) to 5.6 know clone3, and no cgroup in it.
-        Err(Errno::ENOSYS | Errno::EINVAL | Errno::E2BIG | Errno::EOPNOTSUPP | Errno::EBUSY | Errno::EPERM),
-        Some(cgroup),
-    ) = (result, wanted.cgroup)
-    {
-        // Born here and moved there: an old kernel, a filter, a threaded cgroup.
-        layout.cgroup = cgroup.as_raw_fd();
-        arguments.flags &= !CLONE_INTO_CGROUP;
-        arguments.cgroup = 0;
-        result = clone3(&arguments, layout);
-    }
-    if let Err(Errno::ENOSYS | Errno::EINVAL) = result {
-        // EINVAL: KERNEL(5.5) brought CLONE_CLEAR_SIGHAND.
-        let flags = (arguments.flags & 0xffff_ffff) as c_int | libc::SIGCHLD;
-        result = legacy_clone(flags, arguments.stack as usize + STACK, layout, &mut pidfd);
+    if wanted.orphan {
+        birth.by_a_parent_that_ends()
+    } else {
+        birth.take_place()
     }
     drop(blocked);
     drop(stack);
-    result.map(|pid| (pid, pidfd))
+    birth.result.map(|pid| (pid, birth.pidfd))
+}
+
+impl Birth<'_, '_> {
+    /// clone3, or clone where an outer filter knows no clone3. System calls only: it may be a child that comes here.
+    fn take_place(&mut self) {
+        self.result = clone3(&self.arguments, child_entry, ptr::from_mut(self.layout).cast());
+        if let (
+            // E2BIG: KERNEL(5.3) to 5.6 know clone3, and no cgroup in it.
+            Err(
+                Errno::ENOSYS
+                | Errno::EINVAL
+                | Errno::E2BIG
+                | Errno::EOPNOTSUPP
+                | Errno::EBUSY
+                | Errno::EPERM,
+            ),
+            0..,
+        ) = (self.result, self.cgroup)
+        {
+            // Born here and moved there: an old kernel, a filter, a threaded cgroup.
+            self.layout.cgroup = self.cgroup;
+            self.arguments.flags &= !CLONE_INTO_CGROUP;
+            self.arguments.cgroup = 0;
+            self.result = clone3(&self.arguments, child_entry, ptr::from_mut(self.layout).cast());
+        }
+        if let Err(Errno::ENOSYS | Errno::EINVAL) = self.result {
+            // EINVAL: KERNEL(5.5) brought CLONE_CLEAR_SIGHAND.
+            let flags = (self.arguments.flags & 0xffff_ffff) as c_int | libc::SIGCHLD;
+            let top = self.arguments.stack as usize + STACK;
+            let layout = ptr::from_mut(self.layout).cast();
+            self.result = legacy_clone(flags, top, child_entry, layout, &mut self.pidfd);
+        }
+    }
+
+    /// A child that shares our memory and our descriptors, so that it finds and leaves them where we would, takes our
+    /// place as the parent and ends. It has no signal to tell its end by: a host that waits for any child never sees it.
+    fn by_a_parent_that_ends(&mut self) {
+        let mut stack: Vec<u128> = Vec::with_capacity(STACK / size_of::<u128>());
+        let mut pidfd: c_int = -1;
+        let arguments = CloneArguments {
+            flags: (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD) as u64
+                | CLONE_CLEAR_SIGHAND,
+            pidfd: &raw mut pidfd as u64,
+            stack: stack.as_mut_ptr() as u64,
+            stack_size: STACK as u64,
+            ..CloneArguments::default()
+        };
+        let mut between = clone3(&arguments, parent_entry, ptr::from_mut(self).cast());
+        if let Err(Errno::ENOSYS | Errno::EINVAL) = between {
+            let flags = (arguments.flags & 0xffff_ffff) as c_int;
+            let top = arguments.stack as usize + STACK;
+            between = legacy_clone(flags, top, parent_entry, ptr::from_mut(self).cast(), &mut pidfd);
+        }
+        match between {
+            Ok(_) => {
+                // SAFETY: the kernel just made this descriptor for us (CLONE_PIDFD), close-on-exec.
+                super::pidfd::reap(&unsafe { OwnedFd::from_raw_fd(pidfd) });
+            }
+            Err(errno) => self.result = Err(errno),
+        }
+        drop(stack);
+    }
+}
+
+/// What a clone begins with: one pointer, no way back.
+type Entry = unsafe extern "C" fn(*mut c_void) -> !;
+
+/// # Safety
+/// `birth` is a [`Birth`] whose owner sleeps; see [`child`].
+unsafe extern "C" fn parent_entry(birth: *mut c_void) -> ! {
+    // SAFETY: as above.
+    unsafe { &mut *birth.cast::<Birth<'_, '_>>() }.take_place();
+    loop {
+        // SAFETY: _exit(2) runs nothing of the host.
+        unsafe { libc::syscall(libc::SYS_exit_group, 0) };
+    }
+}
+
+/// # Safety
+/// `layout` is a [`Layout`]; see [`child`].
+unsafe extern "C" fn child_entry(layout: *mut c_void) -> ! {
+    // SAFETY: passed on.
+    unsafe { child(layout.cast()) }
 }
 
 /// Blocks every signal, the C library's own two included, until dropped.
@@ -258,9 +341,9 @@ impl Drop for AllSignalsBlocked {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn clone3(arguments: &CloneArguments, layout: &mut Layout<'_>) -> Result<i32> {
+fn clone3(arguments: &CloneArguments, entry: Entry, argument: *mut c_void) -> Result<i32> {
     let result: isize;
-    // SAFETY: the child begins on the stack in `arguments`, 16-byte aligned, and calls `child` with the layout, which
+    // SAFETY: the child begins on the stack in `arguments`, 16-byte aligned, and calls `entry` with its argument, which
     // does not return. The parent sleeps until then (CLONE_VFORK) and finds its own stack and registers untouched but
     // for rax, rcx and r11.
     unsafe {
@@ -276,8 +359,8 @@ fn clone3(arguments: &CloneArguments, layout: &mut Layout<'_>) -> Result<i32> {
             inlateout("rax") libc::SYS_clone3 as isize => result,
             in("rdi") ptr::from_ref(arguments),
             in("rsi") size_of::<CloneArguments>(),
-            in("r12") ptr::from_mut(layout),
-            in("r13") child as *const (),
+            in("r12") argument,
+            in("r13") entry as *const (),
             lateout("rcx") _,
             lateout("r11") _,
         );
@@ -286,7 +369,7 @@ fn clone3(arguments: &CloneArguments, layout: &mut Layout<'_>) -> Result<i32> {
 }
 
 #[cfg(target_arch = "aarch64")]
-fn clone3(arguments: &CloneArguments, layout: &mut Layout<'_>) -> Result<i32> {
+fn clone3(arguments: &CloneArguments, entry: Entry, argument: *mut c_void) -> Result<i32> {
     let result: isize;
     // SAFETY: as on x86_64; svc changes x0 only.
     unsafe {
@@ -301,15 +384,15 @@ fn clone3(arguments: &CloneArguments, layout: &mut Layout<'_>) -> Result<i32> {
             in("x8") libc::SYS_clone3,
             inlateout("x0") ptr::from_ref(arguments) => result,
             in("x1") size_of::<CloneArguments>(),
-            in("x21") ptr::from_mut(layout),
-            in("x22") child as *const (),
+            in("x21") argument,
+            in("x22") entry as *const (),
         );
     }
     answer(result)
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn clone3(_arguments: &CloneArguments, _layout: &mut Layout<'_>) -> Result<i32> {
+fn clone3(_arguments: &CloneArguments, _entry: Entry, _argument: *mut c_void) -> Result<i32> {
     Err(Errno::ENOSYS)
 }
 
@@ -319,21 +402,17 @@ fn answer(result: isize) -> Result<i32> {
 }
 
 /// clone(2) of the C library: CLONE_PIDFD comes through the parent_tid pointer.
-fn legacy_clone(flags: c_int, stack_top: usize, layout: &mut Layout<'_>, pidfd: &mut c_int) -> Result<i32> {
-    extern "C" fn entry(layout: *mut c_void) -> c_int {
-        // SAFETY: `layout` is what is passed below; `child` does not return.
-        unsafe { child(layout.cast()) }
-    }
+fn legacy_clone(
+    flags: c_int,
+    stack_top: usize,
+    entry: Entry,
+    argument: *mut c_void,
+    pidfd: &mut c_int,
+) -> Result<i32> {
+    // SAFETY: both are functions of one pointer; what the other may return, this one never does.
+    let entry = unsafe { std::mem::transmute::<Entry, extern "C" fn(*mut c_void) -> c_int>(entry) };
     // SAFETY: the stack is ours and large enough, `entry` ends by execution or _exit, and the parent sleeps until then.
-    let pid = unsafe {
-        libc::clone(
-            entry,
-            stack_top as *mut c_void,
-            flags,
-            ptr::from_mut(layout).cast(),
-            ptr::from_mut(pidfd),
-        )
-    };
+    let pid = unsafe { libc::clone(entry, stack_top as *mut c_void, flags, argument, ptr::from_mut(pidfd)) };
     Errno::result(pid)
 }
 

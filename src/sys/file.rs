@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
@@ -23,6 +23,30 @@ pub(crate) fn open_readable(path: &Path) -> Result<OwnedFd> {
 /// open(2) for writing.
 pub(crate) fn open_writable(path: &Path) -> Result<OwnedFd> {
     open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+/// Where a file is, and which.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Its path, as long as that leads to it.
+    pub(crate) place: Option<PathBuf>,
+    /// Device and inode.
+    pub(crate) identity: (u64, u64),
+    pub(crate) is_directory: bool,
+}
+
+/// What /proc says of a descriptor's place, and whether that is so.
+pub(crate) fn place_of(descriptor: BorrowedFd<'_>) -> Result<Place> {
+    let identity = |stat: &nix::sys::stat::FileStat| (stat.st_dev, stat.st_ino);
+    let own = nix::sys::stat::fstat(descriptor)?;
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd()))
+        .map_err(|error| Errno::from_raw(super::errno_of(&error)))?;
+    let there = nix::sys::stat::lstat(&path).ok().filter(|there| identity(there) == identity(&own));
+    Ok(Place {
+        place: there.map(|_| path),
+        identity: identity(&own),
+        is_directory: own.st_mode & libc::S_IFMT == libc::S_IFDIR,
+    })
 }
 
 /// `/dev/null` of the host, if it is the null device.

@@ -48,15 +48,19 @@ FIELD(rr_io, reserved0, 44);
 FIELD(rr_io, fds, 48);
 FIELD(rr_io, n_fds, 56);
 
-WHOLE(rr_create_options, 64);
+WHOLE(rr_create_options, 88);
 FIELD(rr_create_options, size, 0);
 FIELD(rr_create_options, flags, 8);
 FIELD(rr_create_options, bundle, 16);
 FIELD(rr_create_options, config, 24);
 FIELD(rr_create_options, config_len, 32);
-FIELD(rr_create_options, pid_file, 40);
-FIELD(rr_create_options, io, 48);
-FIELD(rr_create_options, call, 56);
+FIELD(rr_create_options, rootfs_fd_plus1, 40);
+FIELD(rr_create_options, reserved0, 44);
+FIELD(rr_create_options, pid_file, 48);
+FIELD(rr_create_options, io, 56);
+FIELD(rr_create_options, hook, 64);
+FIELD(rr_create_options, hook_data, 72);
+FIELD(rr_create_options, call, 80);
 
 WHOLE(rr_exec_options, 72);
 FIELD(rr_exec_options, size, 0);

@@ -52,7 +52,7 @@ static void bits(rr_context *ctx) {
   rr_create_options_init(&create, sizeof create);
   rr_container *c = NULL;
   create.bundle = "/";
-  create.flags = 1; /* not given out yet */
+  create.flags = 1u << 20; /* not given out yet */
   EXPECT(RR_E_UNSUPPORTED, rr_create(ctx, "bits", &create, &c, &err));
   rr_buf buf = {NULL, 0, 0};
   EXPECT(RR_E_UNSUPPORTED, rr_spec_json(2, &buf, &err));
