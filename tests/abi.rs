@@ -183,23 +183,6 @@ fn forked_child_is_told_so() {
     keeps_its_promises("forked", &scene, &[&sleeper]);
 }
 
-/// The example that people copy works, linked dynamically and statically with what pkg-config would say.
-#[test]
-fn example_runs_linked_either_way() {
-    let programs = [host::compile_example(false), host::compile_example(true)];
-    if !root_or_skip("example_runs_linked_either_way, the runs") {
-        return;
-    }
-    let scene = Scene::new("example");
-    let bundle = scene.bundle("talker", &["/bin/sh", "-c", "echo from inside; exit 3"]);
-    for program in programs {
-        let output = Command::new(&program).arg(&bundle).output().expect("the example can be run");
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(3), "{told}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(told.contains("\"status\": \"created\"") && told.contains("from inside\n"), "{told}");
-    }
-}
-
 /// The names of the functions that the header declares.
 fn header_functions() -> BTreeSet<String> {
     let header = fs::read_to_string(root().join("include/riverrun.h")).expect("the header is there");

@@ -82,12 +82,7 @@ impl Context {
             label::possible(process, SecurityModules::probe())?;
         }
         let given = Given::open(self, &mut spec, &deadline)?;
-        let (rootfs, root_identity) = match &options.rootfs {
-            Some(directory) => {
-                given_rootfs(directory.as_fd()).map(|(path, identity)| (path, Some(identity)))?
-            }
-            None => (rootfs(&spec, &bundle)?, None),
-        };
+        let (rootfs, root_identity) = chosen_rootfs(&options, &spec, &bundle)?;
         let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
         let streams = Streams::open(&mut options.io, terminal)?;
         if let Some(uid) = spec.process().as_ref().and_then(|process| plan::host_uid(&spec, process)) {
@@ -406,6 +401,18 @@ fn read_config(bundle: &Path) -> Result<Vec<u8>> {
         }
         _ => Error::os(Kind::InvalidSpec, format!("read {}", path.display()), errno_of(&error)),
     })
+}
+
+/// The root filesystem's path and, where it came as a descriptor, what has to be there.
+fn chosen_rootfs(
+    options: &CreateOptions<'_>,
+    spec: &Spec,
+    bundle: &Path,
+) -> Result<(PathBuf, Option<(u64, u64)>)> {
+    match &options.rootfs {
+        Some(directory) => given_rootfs(directory.as_fd()).map(|(path, identity)| (path, Some(identity))),
+        None => rootfs(spec, bundle).map(|path| (path, None)),
+    }
 }
 
 /// The root filesystem: a directory, and not a link that somebody could turn elsewhere.

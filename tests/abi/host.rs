@@ -1,6 +1,7 @@
 //! The library of this build as a C program gets it, and the C programs. Everything is made once per run, in cargo's own
 //! temporary folder; nothing is installed.
 #![forbid(unsafe_code)]
+#![allow(dead_code, reason = "each suite has its own use of it")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ pub(crate) fn root() -> &'static Path {
 
 /// Where the products of this run are.
 fn work() -> PathBuf {
-    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("abi");
+    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME"));
     fs::create_dir_all(&work).expect("a folder can be made");
     work
 }
@@ -99,11 +100,11 @@ fn link_dynamically(cc: &mut Command) -> &mut Command {
     cc.arg("-L").arg(folder).arg("-lriverrun").arg(format!("-Wl,-rpath,{}", folder.display()))
 }
 
-/// Compiles `examples/c/run.c`, as its first lines say or with everything in it.
-pub(crate) fn compile_example(whole: bool) -> PathBuf {
-    let program = work().join(if whole { "run-static" } else { "run" });
+/// Compiles `examples/c/NAME.c`, as its first lines say or with everything in it.
+pub(crate) fn compile_example(name: &str, whole: bool) -> PathBuf {
+    let program = work().join(format!("{name}{}", if whole { "-static" } else { "" }));
     let mut cc = cc();
-    cc.arg(root().join("examples/c/run.c")).arg("-o").arg(&program);
+    cc.arg(root().join(format!("examples/c/{name}.c"))).arg("-o").arg(&program);
     if whole {
         cc.arg(static_library()).args(native_libraries());
         succeed(&mut cc);

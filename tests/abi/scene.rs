@@ -1,5 +1,6 @@
 //! A scene: a folder with a state root and bundles, and the search for what a test may have left on the machine.
 #![forbid(unsafe_code)]
+#![allow(dead_code, reason = "each suite has its own use of it")]
 
 use super::host::root;
 use std::fs;
