@@ -72,15 +72,8 @@ impl Context {
             Some(config) => config,
             None => read_config(&bundle)?,
         };
-        let (mut spec, unknown) = spec::parse_telling(&config)?;
-        if options.want_seccomp_listener {
-            listen_ourselves(&mut spec);
-        }
-        spec::validate(&spec)?;
+        let (mut spec, unknown) = legal(&config, options.want_seccomp_listener)?;
         notify::add_to(&mut spec, &options, self.root(), id);
-        if let Some(process) = spec.process().as_ref().filter(|process| label::wanted(process)) {
-            label::possible(process, SecurityModules::probe())?;
-        }
         let given = Given::open(self, &mut spec, &deadline)?;
         let (rootfs, root_identity) = chosen_rootfs(&options, &spec, &bundle)?;
         let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
@@ -401,6 +394,19 @@ fn read_config(bundle: &Path) -> Result<Vec<u8>> {
         }
         _ => Error::os(Kind::InvalidSpec, format!("read {}", path.display()), errno_of(&error)),
     })
+}
+
+/// The configuration, if it is one that can be had here, and what it says that nobody knows.
+fn legal(config: &[u8], want_seccomp_listener: bool) -> Result<(Spec, Vec<String>)> {
+    let (mut spec, unknown) = spec::parse_telling(config)?;
+    if want_seccomp_listener {
+        listen_ourselves(&mut spec);
+    }
+    spec::validate(&spec)?;
+    if let Some(process) = spec.process().as_ref().filter(|process| label::wanted(process)) {
+        label::possible(process, SecurityModules::probe())?;
+    }
+    Ok((spec, unknown))
 }
 
 /// The root filesystem's path and, where it came as a descriptor, what has to be there.
