@@ -59,6 +59,8 @@ pub(super) type Errands<'a> = dyn FnMut(Wish, &Child) -> Result<(ToInit, Option<
 /// As much of a plan as the socket's buffer surely takes before anybody reads.
 const SURELY_BUFFERED: usize = 64 * 1024;
 
+/// In the place of the pid of a process that nobody can be told of any more: no number that a system call takes for another.
+const GONE: i32 = i32::MIN;
 /// How long a killed process that is not ours may take to end.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -251,12 +253,13 @@ impl Guard {
             if !self.moves
                 && let Some(wish) = asked.take()
             {
-                let (word, descriptor) = errands(wish, self.child.as_ref().ok_or_else(gone)?)?;
+                let child = self.child.as_ref().filter(|child| child.pid != GONE).ok_or_else(gone)?;
+                let (word, descriptor) = errands(wish, child)?;
                 let descriptor = descriptor.as_ref().map(AsFd::as_fd);
                 self.channel.send_with(word, descriptor.as_slice());
             }
         }
-        Ok(())
+        if self.pid() == GONE { Err(self.died()) } else { Ok(()) }
     }
 
     /// What the child that goes on says before the other has handed it over is kept for later.
@@ -299,8 +302,12 @@ impl Guard {
 
     /// The process that we started handed over to its child in another pid namespace, and ended.
     fn moved(&mut self, pidfd: OwnedFd) -> Result<()> {
-        let pid = pidfd::pid_of(pidfd.as_fd())
-            .map_err(|errno| Error::os(Kind::System, "learn the pid behind a pidfd", errno as i32))?;
+        let pid = match pidfd::pid_of(pidfd.as_fd()) {
+            // It has ended, and the host has waited for it already: why is what it said last, or nothing.
+            Err(Errno::ESRCH) => GONE,
+            found => found
+                .map_err(|errno| Error::os(Kind::System, "learn the pid behind a pidfd", errno as i32))?,
+        };
         self.moves = false;
         if let Some(before) = self.child.replace(Child { pid, pidfd }) {
             pidfd::reap(&before.pidfd);
