@@ -95,6 +95,43 @@ pub(crate) fn compile(name: &str) -> PathBuf {
     program
 }
 
+/// How a C program is watched while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Build {
+    Plain,
+    /// Addresses, leaks, undefined behaviour.
+    Address,
+    Thread,
+}
+
+/// Compiles `tests/abi/NAME.c` in one of these ways.
+pub(crate) fn compile_as(name: &str, build: Build) -> PathBuf {
+    let program = work().join(format!("{name}-{build:?}").to_lowercase());
+    let mut cc = cc();
+    cc.args(match build {
+        Build::Plain => [].as_slice(),
+        Build::Address => {
+            &["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+        }
+        Build::Thread => &["-fsanitize=thread", "-fno-omit-frame-pointer"],
+    });
+    cc.arg(root().join(format!("tests/abi/{name}.c"))).arg("-o").arg(&program);
+    succeed(link_dynamically(&mut cc));
+    program
+}
+
+/// Compiles some other source, to a program or no further.
+pub(crate) fn compile_source(source: &Path, name: &str, whole: bool, place: &str) -> PathBuf {
+    let output = work().join(name);
+    let mut cc = cc();
+    cc.arg(source).arg("-o").arg(&output);
+    let outcome =
+        if whole { link_dynamically(&mut cc) } else { cc.args(["-c", "-Wno-unused-variable"]) }.output();
+    let outcome = outcome.expect("gcc runs");
+    assert!(outcome.status.success(), "{place}:\n{}", String::from_utf8_lossy(&outcome.stderr));
+    output
+}
+
 fn link_dynamically(cc: &mut Command) -> &mut Command {
     let folder = library();
     cc.arg("-L").arg(folder).arg("-lriverrun").arg(format!("-Wl,-rpath,{}", folder.display()))

@@ -1,6 +1,6 @@
 /* life.c: a container's life, step by step, as an engine would lead it. `life ROOT SLEEPER TALKER`: two bundles, one
- * sleeps, the other prints "out" and "err" and exits with 7. */
-#include "check.h"
+ * sleeps, the other prints "out" and "err" and exits with 7. A fourth argument is the kind of host that leads it. */
+#include "kind_of_host.h"
 #include <poll.h>
 #include <sys/eventfd.h>
 
@@ -34,8 +34,7 @@ static void talks_and_stops(rr_context *ctx, const char *talker) {
   CHECK(strcmp(all(io.out.fd), "out\n") == 0);
   CHECK(strcmp(all(io.err.fd), "err\n") == 0);
   for (int i = 0; i < 3; i++) {
-    rr_exit end = wait_for(init);
-    CHECK(end.code == 7 && end.sig == 0 && end.flags == 0 && end.exited_ns > 0);
+    CHECK(ended_with(init, 7, 0));
   }
   CHECK(rr_process_console_fd(init) == -1);
   EXPECT(RR_E_CONSOLE, rr_process_resize(init, 24, 80, &err));
@@ -55,7 +54,7 @@ static void talks_and_stops(rr_context *ctx, const char *talker) {
   EXPECT(RR_E_NOT_FOUND, rr_state(c, &info, &err));
   EXPECT(RR_E_NOT_FOUND, rr_delete(c, 0, NULL, &err));
   OK(rr_delete(c, RR_DELETE_FORCE, NULL, &err));
-  CHECK(wait_for(init).code == 7); /* the handle outlives the container */
+  CHECK(ended_with(init, 7, 0)); /* the handle outlives the container */
   rr_process_unref(init);
   rr_container_unref(c);
 }
@@ -96,7 +95,7 @@ static void takes_visitors(rr_container *c) {
   CHECK(write(io.in.fd, "there and back\n", 15) == 15);
   close(io.in.fd);
   CHECK(strcmp(all(io.out.fd), "there and back\n") == 0);
-  CHECK(wait_for(cat).code == 0);
+  CHECK(ended_with(cat, 0, 0));
   rr_process_unref(cat);
 
   int ends[2];
@@ -107,8 +106,7 @@ static void takes_visitors(rr_container *c) {
   rr_process *p = exec_json(c, AS_ROOT "\"args\": [\"/bin/sh\", \"-c\", \"echo five >&5; kill -9 $$\"]}", &io);
   close(ends[1]);
   CHECK(strcmp(all(ends[0]), "five\n") == 0);
-  rr_exit end = wait_for(p);
-  CHECK(end.sig == SIGKILL && end.code == 0 && (end.flags & RR_EXIT_STATUS_LOST) == 0);
+  CHECK(ended_with(p, 0, SIGKILL));
   rr_process_unref(p);
 
   CHECK(pipe2(ends, O_CLOEXEC) == 0);
@@ -118,7 +116,7 @@ static void takes_visitors(rr_container *c) {
   CHECK(fcntl(ends[1], F_GETFD) == FD_CLOEXEC); /* still ours */
   close(ends[1]);
   CHECK(strcmp(all(ends[0]), "lent\n") == 0);
-  CHECK(wait_for(p).code == 0);
+  CHECK(ended_with(p, 0, 0));
   rr_process_unref(p);
 }
 
@@ -137,7 +135,7 @@ static void has_a_terminal(rr_container *c) {
   OK(rr_process_resize(p, 50, 120, &err));
   EXPECT(RR_E_INVALID_ARGUMENT, rr_process_resize(p, 0, 120, &err));
   CHECK(write(fd, "\n", 1) == 1);
-  CHECK(wait_for(p).code == 0);
+  CHECK(ended_with(p, 0, 0));
   rr_process_unref(p);
   CHECK(fcntl(fd, F_GETFD) == -1); /* borrowed: it went with its process */
 }
@@ -163,7 +161,7 @@ static void can_be_waited_for(rr_container *c) {
   EXPECT(RR_E_INVALID_ARGUMENT, rr_process_wait(p, NULL, &end, &err));
   EXPECT(RR_E_INVALID_ARGUMENT, rr_process_signal(p, 4711, &err));
   OK(rr_process_signal(p, SIGTERM, &err));
-  CHECK(wait_for(p).sig == SIGTERM);
+  CHECK(ended_with(p, 0, SIGTERM));
   CHECK(poll(&ended, 1, 0) == 1);
   rr_process_unref(p);
 }
@@ -198,8 +196,9 @@ static void refuses_what_is_not_there(rr_container *c) {
 }
 
 int main(int argc, char **argv) {
-  CHECK(argc == 4);
-  alarm(120);
+  CHECK(argc == 4 || argc == 5);
+  alarm(300);
+  become(argc == 5 ? argv[4] : "plain");
   snprintf(id, sizeof id, "rr-abi-life-%d", (int)getpid());
   rr_context *ctx = context(argv[1]);
   talks_and_stops(ctx, argv[3]);
@@ -221,7 +220,7 @@ int main(int argc, char **argv) {
   rr_process *init = NULL;
   OK(rr_init_process(c, &init, &err));
   OK(rr_kill(c, SIGKILL, RR_KILL_ALL, NULL, &err));
-  CHECK(wait_for(init).sig == SIGKILL);
+  CHECK(ended_with(init, 0, SIGKILL));
   OK(rr_delete(c, 0, NULL, &err));
   rr_process_unref(init);
   rr_container_unref(c);
