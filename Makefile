@@ -7,7 +7,8 @@ PREFIX     ?= /usr/local
 LIBDIR     ?= $(PREFIX)/lib
 BINDIR     ?= $(PREFIX)/sbin
 INCLUDEDIR ?= $(PREFIX)/include
-MANDIR     ?= $(PREFIX)/share/man
+DATADIR    ?= $(PREFIX)/share
+MANDIR     ?= $(DATADIR)/man
 DESTDIR    ?=
 CC         ?= cc
 CARGO      ?= cargo
@@ -16,6 +17,7 @@ PROFILE    ?= release
 TARGET  := $(abspath $(or $(CARGO_TARGET_DIR),target))
 OUT     := $(TARGET)/$(PROFILE)
 STAGE   := $(TARGET)/stage
+DEB     := $(TARGET)/deb
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # The soname's number: 0 until 1.0, then the major version.
 MAJOR   := $(firstword $(subst ., ,$(VERSION)))
@@ -28,14 +30,14 @@ STATIC ?= $(OUT)/libriverrun.a
 SHARED ?= $(OUT)/c/libriverrun.so.$(VERSION)
 
 .SILENT:
-.PHONY: help build shared native-libs files stage-debug demo test test-engines test-guest bench lint header man install stage clean
+.PHONY: help build shared native-libs files stage-debug demo test test-engines test-guest bench lint header man install stage deb check-reproducible abi-baseline clean
 
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 build: ## the library, static and shared, and the command line
-	echo "==> build: cargo build --release"
-	$(CARGO) build --release --lib --bins --quiet
+	echo "==> build: cargo build --profile $(PROFILE:debug=dev)"
+	$(CARGO) build --profile $(PROFILE:debug=dev) --lib --bins --quiet
 	$(MAKE) --no-print-directory shared
 
 # Also the door of tests/abi.rs, which links what it has just compiled: make shared STATIC=... SHARED=...
@@ -67,10 +69,14 @@ files:
 		-e 's|@LIBS_PRIVATE@|$(strip $(NATIVE_LIBS))|' \
 		bindings/c/riverrun.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/riverrun.pc
 	install -m 755 $(OUT)/riverrun $(DESTDIR)$(BINDIR)/riverrun
-	for page in man/*.[1-9]; do \
-		[ -f "$$page" ] || continue; \
+	for page in man/*.[1-9] man/man3/*.3; do \
 		install -D -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$${page##*.}/$$(basename $$page)"; \
 	done
+	install -d $(DESTDIR)$(DATADIR)/bash-completion/completions $(DESTDIR)$(DATADIR)/zsh/vendor-completions \
+		$(DESTDIR)$(DATADIR)/fish/vendor_completions.d
+	$(OUT)/riverrun completion bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/riverrun
+	$(OUT)/riverrun completion zsh > $(DESTDIR)$(DATADIR)/zsh/vendor-completions/_riverrun
+	$(OUT)/riverrun completion fish > $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/riverrun.fish
 
 stage: ## an installation for trying, in target/stage
 	$(MAKE) --no-print-directory install PREFIX=$(STAGE) LIBDIR=$(STAGE)/lib DESTDIR=
@@ -78,6 +84,33 @@ stage: ## an installation for trying, in target/stage
 # The same of a debug build, for tests of what is installed.
 stage-debug:
 	$(MAKE) --no-print-directory shared files PROFILE=debug PREFIX=$(STAGE) LIBDIR=$(STAGE)/lib DESTDIR=
+
+deb: ## Debian packages, in target/deb: libriverrun0, libriverrun-dev, riverrun
+	tests/setup/packages deb
+	$(MAKE) --no-print-directory build
+	echo "==> deb: dpkg-buildpackage"
+	rm -rf $(DEB)
+	mkdir -p $(DEB)/riverrun-$(VERSION)
+	cp -r packaging/debian $(DEB)/riverrun-$(VERSION)/debian
+	cd $(DEB)/riverrun-$(VERSION) && RIVERRUN_SOURCE=$(CURDIR) PROFILE=$(PROFILE) CARGO_TARGET_DIR=$(TARGET) \
+		dpkg-buildpackage --build=binary --no-sign --no-check-builddeps >../log 2>&1 || { tail -n 40 ../log; exit 1; }
+	echo "==> deb: lintian"
+	lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs $(DEB)/*.changes
+	ls $(DEB)/*.deb
+
+# Two builds of the same sources in two places, each told to forget where it was.
+check-reproducible: ## two builds give the same bytes (two whole release builds)
+	for place in a b; do \
+		echo "==> check-reproducible: build $$place"; \
+		rm -rf $(TARGET)/reproducible/$$place; mkdir -p $(TARGET)/reproducible/$$place/source; \
+		git archive HEAD | tar -x -C $(TARGET)/reproducible/$$place/source; \
+		RUSTFLAGS="--remap-path-prefix=$(TARGET)/reproducible/$$place=. --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo" \
+			CARGO_TARGET_DIR=$(TARGET)/reproducible/$$place/target \
+			$(MAKE) --no-print-directory -C $(TARGET)/reproducible/$$place/source build PROFILE=$(PROFILE) || exit 1; \
+	done
+	cd $(TARGET)/reproducible && for file in libriverrun.a c/libriverrun.so.$(VERSION) riverrun; do \
+		cmp a/target/$(PROFILE)/$$file b/target/$(PROFILE)/$$file && sha256sum a/target/$(PROFILE)/$$file || exit 1; \
+	done
 
 demo: ## a real container, created from C through pkg-config (root)
 	tests/setup/packages demo
@@ -116,9 +149,12 @@ lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --quiet -- -D warnings
 
-header: ## writes include/riverrun.h from src/ffi
-	echo "==> header: include/riverrun.h"
-	RIVERRUN_BLESS=1 $(CARGO) test --quiet --test header committed_header >/dev/null
+header: ## writes include/riverrun.h from src/ffi, and the man pages of its functions from it
+	echo "==> header: include/riverrun.h, man/man3"
+	RIVERRUN_BLESS=1 $(CARGO) test --quiet --test header committed_ >/dev/null
+
+abi-baseline: ## writes what abidiff compares with (abigail-tools): a release's business
+	RIVERRUN_BLESS=1 $(CARGO) test --quiet --test guard abi_only_grows >/dev/null
 	python3 bindings/python/generate.py
 
 man: ## writes the man pages from the command line's own table
