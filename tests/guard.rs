@@ -40,7 +40,8 @@ fn told(output: &Output) -> String {
 /// Compiles the header alone, twice included, in one standard.
 fn is_clean(compiler: &str, standard: &str) {
     let cxx = standard.contains("++");
-    let source = work().join(if cxx { "header.cpp" } else { "header.c" });
+    // A file of its own: the compilers' tests run at once.
+    let source = work().join(format!("{compiler}-{standard}.{}", if cxx { "cpp" } else { "c" }));
     let text = "#include <riverrun.h>\n#include \"riverrun.h\"\nint main(void) { return RR_OK; }\n";
     fs::write(&source, text).expect("a source can be written");
     let mut command = Command::new(compiler);
