@@ -827,12 +827,13 @@ const char *rr_error_chain(const struct rr_error *err, size_t i);
 
 /**
  * A fact about the failure by its name, NULL if this error does not have it. The names are `"phase"`
- * (`host`, `init` or `exec`), `"step"`, `"path"`, `"syscall"` and `"hook"`; later versions may know more.
+ * (`host`, `init` or `exec`), `"step"`, `"path"`, `"syscall"`, `"hook"` and `"criu-log"`; later versions may know more.
  *
  * Borrowed: it lives as long as `err`. NULL for either argument gives NULL. Any thread, does not block.
  * Since 0.1.
  */
-const char *rr_error_detail(const struct rr_error *err, const char *key);
+const char *rr_error_detail(const struct rr_error *err,
+                            const char *key);
 
 /**
  * Frees an error and every string that came from it. NULL is fine. Any thread, once per error. Since 0.1.

@@ -160,6 +160,13 @@ impl Error {
         self
     }
 
+    /// Puts a cause behind the chain.
+    #[must_use]
+    pub(crate) fn followed_by(mut self, cause: impl Into<String>) -> Self {
+        self.0.chain.push(cause.into());
+        self
+    }
+
     /// Remembers a fact for programs: `phase`, `path`, `syscall`, `hook`.
     #[must_use]
     pub(crate) fn detailed(mut self, key: &'static str, value: impl Into<String>) -> Self {

@@ -18,6 +18,7 @@
 extern crate alloc;
 
 mod cgroup;
+mod checkpoint;
 mod device;
 mod error;
 pub mod ffi;
@@ -40,6 +41,9 @@ mod sysctl;
 mod wire;
 mod wording;
 
+pub use checkpoint::{
+    CheckpointOptions, CriuOptions, ImageDirectory, ManageCgroups, NetworkLock, RestoreOptions,
+};
 pub use error::{Error, Kind, Result};
 pub use runtime::{
     Call, CgroupManager, Container, Context, ContextOptions, CreateOptions, ExecOptions, Exit, FdMap,

@@ -214,6 +214,29 @@ fn wanted<'a>(spec: &'a Spec, request: &'a Request) -> Wanted<'a> {
     }
 }
 
+/// The steps that put something of the host into the container's mount namespace, of a container that is there.
+pub(crate) fn host_mounts(spec: &Spec, host: &Host, request: &Request) -> Result<Vec<Step>> {
+    let linux =
+        spec.linux().as_ref().ok_or_else(|| Error::new(Kind::InvalidSpec, "linux must not be empty"))?;
+    let user_namespace =
+        linux.namespaces().iter().flatten().any(|namespace| namespace.typ() == LinuxNamespaceType::User);
+    let around = Around {
+        bundle: &request.bundle,
+        cgroups: &CgroupPlan::new(&request.id, linux, host, &wanted(spec, request))?,
+        user_namespace,
+        privileged: host.euid == 0,
+        selinux: true,
+        first_descriptor: 0,
+    };
+    let mut steps = Vec::new();
+    mount::plan::mounts(spec, &around, Vec::new(), &mut steps)?;
+    if !mount::plan::dev_is_bound(spec) {
+        device::plan::devices(spec, user_namespace || host.in_user_namespace, false, &mut steps);
+    }
+    mount::plan::protections(spec, &mut steps);
+    Ok(steps)
+}
+
 fn surroundings<'a>(linux: &'a Linux, request: &Request, deny_setgroups: bool) -> Surroundings<'a> {
     let listener = request.wait_for_start.then(|| listener_number(request.keep_below));
     Surroundings { linux: Some(linux), deny_setgroups, listener, keep_below: request.keep_below }

@@ -56,6 +56,16 @@ pub(crate) fn start_in_state(status: &str) -> String {
     format!("cannot start a container in the {status} state")
 }
 
+/// `checkpoint` of one that does not run.
+pub(crate) fn checkpoint_in_state(status: &str) -> String {
+    format!("Container cannot be checkpointed in {status} state")
+}
+
+/// What CRIU's log does not tell in words.
+pub(crate) fn stream_outside(number: usize, path: &str) -> String {
+    format!("stream {number} is the file {path} of the host, which CRIU cannot keep (a pipe it can)")
+}
+
 /// `delete` of one that has not stopped.
 pub(crate) fn delete_not_stopped(id: &str, status: &str) -> String {
     format!("cannot delete container {id} that is not stopped: {status}")

@@ -113,7 +113,10 @@ fn no_file_knows_a_machine_or_a_registry() {
 #[test]
 fn nobody_reads_the_table_of_mounts() {
     let is_names = |source: &Source| source.path == "src/seccomp/numbers.rs"; // of all calls
-    check(table_of_mounts, |source| in_src(source) && !source.is_test() && !is_names(source));
+    let is_containers = |source: &Source| source.path == "src/runtime/checkpoint.rs"; // its own table
+    check(table_of_mounts, |source| {
+        in_src(source) && !source.is_test() && !is_names(source) && !is_containers(source)
+    });
 }
 
 // ---- the rules, each over one file ---------------------------------------------------------------------------------

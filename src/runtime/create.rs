@@ -98,11 +98,7 @@ impl Context {
             cgroup_manager: self.cgroup_manager(),
             rootless: self.is_rootless(),
             systemd: self.systemd()?,
-            resctrl: spec
-                .linux()
-                .as_ref()
-                .and_then(intel_rdt::plan::wanted)
-                .and_then(|_| self.host().mounted_resctrl().map(Path::to_owned)),
+            resctrl: self.resctrl_for(&spec),
             calls: options.hook.is_some(),
             root_identity,
         };
@@ -146,6 +142,14 @@ impl Context {
         container.init = Mutex::new(Some(process));
         container.hook = options.hook.clone();
         Ok(container)
+    }
+}
+
+impl Context {
+    /// Where resctrl is, for a configuration that wants it.
+    pub(super) fn resctrl_for(&self, spec: &Spec) -> Option<PathBuf> {
+        spec.linux().as_ref().and_then(intel_rdt::plan::wanted)?;
+        self.host().mounted_resctrl().map(Path::to_owned)
     }
 }
 
@@ -319,20 +323,20 @@ pub(super) fn hand_over_console(ready: &mut Ready, socket: Option<&Path>) -> Res
 }
 
 /// Takes back what was made, unless it is disarmed. Killing the process is `spawn`'s.
-struct Undo<'a> {
-    context: &'a Context,
-    directory: Directory,
-    cgroups: &'a dyn Manager,
-    made: Made,
-    layout: Layout,
-    intel_rdt: Vec<PathBuf>,
-    pid_file: Option<PathBuf>,
+pub(super) struct Undo<'a> {
+    pub(super) context: &'a Context,
+    pub(super) directory: Directory,
+    pub(super) cgroups: &'a dyn Manager,
+    pub(super) made: Made,
+    pub(super) layout: Layout,
+    pub(super) intel_rdt: Vec<PathBuf>,
+    pub(super) pid_file: Option<PathBuf>,
     /// Those of the host.
-    hooks: &'a [Hooks],
-    host_hook: Option<&'a HostHook>,
+    pub(super) hooks: &'a [Hooks],
+    pub(super) host_hook: Option<&'a HostHook>,
     /// There are some, of the host or of the container.
-    with_hooks: bool,
-    armed: bool,
+    pub(super) with_hooks: bool,
+    pub(super) armed: bool,
 }
 
 impl Undo<'_> {
@@ -373,7 +377,7 @@ impl Drop for Undo<'_> {
 }
 
 /// The bundle, absolute and without links. A configuration that comes as bytes needs none: the host's cwd stands in.
-fn bundle(options: &CreateOptions<'_>) -> Result<PathBuf> {
+pub(super) fn bundle(options: &CreateOptions<'_>) -> Result<PathBuf> {
     let bundle = match (&options.bundle, &options.config) {
         (Some(bundle), _) => bundle.as_path(),
         (None, Some(_)) => Path::new("."),
@@ -386,7 +390,7 @@ fn bundle(options: &CreateOptions<'_>) -> Result<PathBuf> {
     })
 }
 
-fn read_config(bundle: &Path) -> Result<Vec<u8>> {
+pub(super) fn read_config(bundle: &Path) -> Result<Vec<u8>> {
     let path = bundle.join("config.json");
     fs::read(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
@@ -422,7 +426,7 @@ fn chosen_rootfs(
 }
 
 /// The root filesystem: a directory, and not a link that somebody could turn elsewhere.
-fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
+pub(super) fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
     let path = bundle.join(spec.root().as_ref().map(|root| root.path().clone()).unwrap_or_default());
     let error = |error: std::io::Error| {
         Error::os(Kind::Rootfs, format!("open root filesystem {}", path.display()), errno_of(&error))
@@ -469,12 +473,12 @@ fn listen_ourselves(spec: &mut Spec) {
     }
 }
 
-fn names_mount_label(spec: &Spec) -> bool {
+pub(super) fn names_mount_label(spec: &Spec) -> bool {
     spec.linux().as_ref().is_some_and(|linux| linux.mount_label().is_some())
 }
 
 /// What will be made, for whoever has to clean up.
-fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> StateFile {
+pub(super) fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> StateFile {
     let created_ns = time::now_ns();
     let annotations: BTreeMap<String, String> =
         spec.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -516,7 +520,7 @@ fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> St
 }
 
 /// As runc names them, for tools.
-fn namespace_paths(pid: i32) -> BTreeMap<String, PathBuf> {
+pub(super) fn namespace_paths(pid: i32) -> BTreeMap<String, PathBuf> {
     const NAMES: [(&str, &str); 8] = [
         ("NEWCGROUP", "cgroup"),
         ("NEWIPC", "ipc"),

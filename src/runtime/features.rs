@@ -116,7 +116,7 @@ fn document() -> Value {
         },
         "annotations": {
             "io.github.riverrun.version": VERSION,
-            "org.opencontainers.runc.checkpoint.enabled": "false",
+            "org.opencontainers.runc.checkpoint.enabled": "true",
         },
         "potentiallyUnsafeConfigAnnotations": ["bundle"],
     })

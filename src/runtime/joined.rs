@@ -3,7 +3,9 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use std::path::Path;
+
+use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
 
 use super::context::Context;
 use super::deadline::Deadline;
@@ -50,6 +52,11 @@ impl Given {
         Ok(given)
     }
 
+    /// Those that are not the host's, by descriptor.
+    pub(super) fn descriptors(&self) -> &[OwnedFd] {
+        &self.descriptors
+    }
+
     fn entered(&self) -> impl Iterator<Item = (&Joined, BorrowedFd<'_>)> {
         self.facts.iter().filter(|fact| !fact.own).zip(self.descriptors.iter().map(AsFd::as_fd))
     }
@@ -60,6 +67,11 @@ impl Given {
             streams.add(file.as_fd(), number);
         }
     }
+}
+
+/// The namespaces that the configuration names by path: `CLONE_NEW*` and the path.
+pub(super) fn given(linux: &Linux) -> Vec<(u64, &Path)> {
+    NamespacePlan::given(linux)
 }
 
 /// What an exec has to enter: all in which the container differed from the host process that made it, and what that had

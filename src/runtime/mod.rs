@@ -7,8 +7,10 @@
 
 mod cgroups;
 mod channel;
+mod checkpoint;
 mod context;
 mod create;
+mod criu;
 mod deadline;
 mod delete;
 mod exec;
@@ -24,6 +26,7 @@ mod notify;
 mod options;
 mod pause;
 mod process;
+mod restore;
 mod resume;
 mod spawn;
 mod start;

@@ -16,6 +16,8 @@ use crate::wording;
 
 const STATE: &str = "state.json";
 const CONFIG: &str = "config.json";
+/// What a restoring CRIU is told by file.
+const CRIU_CONFIG: &str = "criu.conf";
 /// Where the init program listens for `start`.
 pub(crate) const START_SOCKET: &str = "start.sock";
 
@@ -107,6 +109,17 @@ impl Directory {
     /// Keeps the configuration: what happens to the bundle's later is of no consequence (runtime.md).
     pub(crate) fn keep_config(&self, config: &[u8]) -> Result<()> {
         self.write(CONFIG, config, file::create)
+    }
+
+    /// Writes CRIU's options: where they are.
+    pub(crate) fn criu_config(&self, text: &str) -> Result<PathBuf> {
+        self.write(CRIU_CONFIG, text.as_bytes(), file::create)?;
+        Ok(self.path.join(CRIU_CONFIG))
+    }
+
+    /// Removes them.
+    pub(crate) fn remove_criu_config(&self) {
+        let _ = fs::remove_file(self.path.join(CRIU_CONFIG));
     }
 
     /// The configuration of the create.

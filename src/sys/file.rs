@@ -15,9 +15,33 @@ pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {
     open(path, OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
 }
 
+/// openat2(2) of whatever is at `path` below `root`, links and all, without touching it. KERNEL(5.6).
+pub(crate) fn open_path_in(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd> {
+    use nix::fcntl::{OpenHow, ResolveFlag, openat2};
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    openat2(root, path, how)
+}
+
+/// The mount that a descriptor is on, as mountinfo numbers it (proc_pid_fdinfo(5)).
+pub(crate) fn mount_of(fd: BorrowedFd<'_>) -> Option<u64> {
+    mount_in(&std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{}", fd.as_raw_fd())).ok()?)
+}
+
+/// The same, from the text of a process's fdinfo.
+pub(crate) fn mount_in(fdinfo: &str) -> Option<u64> {
+    fdinfo.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()
+}
+
 /// open(2) for reading.
 pub(crate) fn open_readable(path: &Path) -> Result<OwnedFd> {
     open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+/// openat(2) of a file in a directory, for reading.
+pub(crate) fn open_readable_in(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    openat(directory, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
 }
 
 /// open(2) for writing.

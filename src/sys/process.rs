@@ -53,6 +53,21 @@ pub(crate) fn kill_group(leader: i32) {
     let _ = unsafe { libc::kill(-leader, libc::SIGKILL) };
 }
 
+/// waitid(2) for the children of ours that have ended in the process group of `leader`, which nobody has waited for yet.
+pub(crate) fn reap_group(leader: i32) {
+    let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+    loop {
+        // SAFETY: siginfo_t is plain data.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: waitid fills the siginfo.
+        let waited = unsafe { libc::waitid(libc::P_PGID, leader.cast_unsigned(), &raw mut info, flags) };
+        // SAFETY: a SIGCHLD siginfo, or zeroes when nothing ended.
+        if waited != 0 || unsafe { info.si_pid() } == 0 {
+            return;
+        }
+    }
+}
+
 /// Whether a descriptor of this number is open.
 pub(crate) fn is_open(fd: i32) -> bool {
     // SAFETY: numbers only.

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod completion;
+mod criu;
 pub(crate) mod help;
 pub(crate) mod man;
 pub(crate) mod parse;

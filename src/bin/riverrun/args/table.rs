@@ -10,11 +10,11 @@
 use super::{Arity, Command, Complete, Flag, Hint, Takes};
 use crate::commands;
 
-const fn switch(long: &'static str, short: Option<&'static str>, about: &'static str) -> Flag {
+pub(super) const fn switch(long: &'static str, short: Option<&'static str>, about: &'static str) -> Flag {
     Flag { long, short, takes: Takes::Nothing, about, default: None }
 }
 
-const fn one(
+pub(super) const fn one(
     long: &'static str,
     short: Option<&'static str>,
     name: &'static str,
@@ -24,7 +24,7 @@ const fn one(
     Flag { long, short, takes: Takes::One(Hint { name, complete }), about, default: None }
 }
 
-const fn many(
+pub(super) const fn many(
     long: &'static str,
     short: Option<&'static str>,
     name: &'static str,
@@ -33,7 +33,7 @@ const fn many(
     Flag { long, short, takes: Takes::Many(Hint { name, complete: Complete::Free }), about, default: None }
 }
 
-const fn or(flag: Flag, default: &'static str) -> Flag {
+pub(super) const fn or(flag: Flag, default: &'static str) -> Flag {
     Flag { default: Some(default), ..flag }
 }
 
@@ -110,7 +110,7 @@ pub(crate) const GLOBAL_FLAGS: &[Flag] = &[
     switch("version", Some("v"), "print the version"),
 ];
 
-const BUNDLE: Flag = or(
+pub(super) const BUNDLE: Flag = or(
     one(
         "bundle",
         Some("b"),
@@ -120,37 +120,37 @@ const BUNDLE: Flag = or(
     ),
     "the current directory",
 );
-const CONFIG: Flag = one(
+pub(super) const CONFIG: Flag = one(
     "config",
     Some("f"),
     "FILE",
     Complete::Files,
     "a configuration to use in place of the bundle's config.json",
 );
-const CONSOLE_SOCKET: Flag = one(
+pub(super) const CONSOLE_SOCKET: Flag = one(
     "console-socket",
     None,
     "PATH",
     Complete::Files,
     "a listening unix socket that is sent the master side of the process's terminal",
 );
-const PIDFD_SOCKET: Flag = one(
+pub(super) const PIDFD_SOCKET: Flag = one(
     "pidfd-socket",
     None,
     "PATH",
     Complete::Files,
     "a listening unix socket that is sent a pidfd of the process",
 );
-const PID_FILE: Flag =
+pub(super) const PID_FILE: Flag =
     one("pid-file", None, "FILE", Complete::Files, "a file that the pid is written to, digits only");
-const NO_PIVOT: Flag = switch(
+pub(super) const NO_PIVOT: Flag = switch(
     "no-pivot",
     None,
     "change the root by MS_MOVE and chroot; for a host whose own root is an initramfs, where pivot_root cannot be used",
 );
-const NO_NEW_KEYRING: Flag =
+pub(super) const NO_NEW_KEYRING: Flag =
     switch("no-new-keyring", None, "let the container keep the session keyring of the caller");
-const PRESERVE_FDS: Flag = or(
+pub(super) const PRESERVE_FDS: Flag = or(
     Flag {
         long: "preserve-fds",
         short: None,
@@ -199,10 +199,11 @@ const UPDATE_FLAGS: &[Flag] = &[
     limit("mem-bw-schema", "SCHEMA", "a line for memory bandwidth in the container's group of resctrl"),
 ];
 
-const ID: &str = "CONTAINER-ID";
+pub(super) const ID: &str = "CONTAINER-ID";
 
 /// The commands, by name.
 pub(crate) const COMMANDS: &[Command] = &[
+    super::criu::CHECKPOINT,
     Command {
         name: "completion",
         about: "print a shell's completion script",
@@ -400,6 +401,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: &[or(one("format", Some("f"), "FORMAT", FORMATS, "table or json"), "table")],
         run: commands::ps::ps,
     },
+    super::criu::RESTORE,
     Command {
         name: "resume",
         about: "let the processes of a paused container go on",

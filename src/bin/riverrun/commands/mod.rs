@@ -2,6 +2,7 @@
 //! its own beside this folder.
 #![forbid(unsafe_code)]
 
+pub(crate) mod checkpoint;
 pub(crate) mod completion;
 pub(crate) mod create;
 pub(crate) mod delete;
@@ -14,6 +15,7 @@ pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod pause;
 pub(crate) mod ps;
+pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod spec;

@@ -1,0 +1,216 @@
+//! checkpoint: the container as images, by CRIU. Until CRIU says that all is written the container is as it was; a call
+//! that does not succeed leaves it running.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::Spec;
+use serde::{Deserialize, Serialize};
+
+use super::cgroups;
+use super::context::{Container, loaded};
+use super::criu::{Criu, Opened, Start, refused, with_log};
+use super::deadline::Deadline;
+use super::io::Streams;
+use super::joined;
+use super::options::{Call, Level};
+use crate::VERSION;
+use crate::cgroup::Manager;
+use crate::cgroup::plan::Layout;
+use crate::checkpoint::plan::{self, DESCRIPTORS, DUMP_LOG, Foreign, Found, OWN};
+use crate::checkpoint::{CheckpointOptions, Mounted, Submounts, claims};
+use crate::error::{Error, Kind, Result};
+use crate::namespace::plan as namespace;
+use crate::plan::{Request, host_mounts};
+use crate::spec;
+use crate::state::directory::Directory;
+use crate::state::file::StateFile;
+use crate::state::status::{Status, observe};
+use crate::sys::{errno_of, file};
+use crate::wording;
+
+/// What runc's images have no place for.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct OwnFacts {
+    pub(super) version: String,
+    /// Name to place on the host.
+    pub(super) submounts: Submounts,
+}
+
+/// The three streams.
+#[derive(Debug, Default)]
+struct StreamFacts {
+    /// What they are.
+    links: Vec<String>,
+    /// Those that are files of the host, which CRIU cannot keep.
+    outside: Vec<usize>,
+}
+
+impl Container {
+    /// Writes the container's processes, with their memory and what they have open, as images from which
+    /// [`restore`](crate::Context::restore) makes them again. They are gone afterwards and the container has stopped,
+    /// unless it is to be left running.
+    ///
+    /// # Errors
+    /// [`Kind::NotRunning`] for a container that does not run; [`Kind::Criu`] with the lines of CRIU's log for whatever
+    /// it refuses; [`Kind::Unsupported`] for what this CRIU or this kernel cannot do. The container runs on then.
+    pub fn checkpoint(&self, options: &CheckpointOptions<'_>, call: Call<'_>) -> Result<()> {
+        let deadline = Deadline::begin(call, "checkpoint container")?;
+        plan::check(options)?;
+        let directory = Directory::open(self.context.root(), &self.id)?;
+        deadline.lock(&directory)?;
+        let state = loaded(&directory)?;
+        let status = observe(&directory, &state);
+        if !matches!(status, Status::Running | Status::Paused) {
+            return Err(Error::new(Kind::NotRunning, wording::checkpoint_in_state(&status.to_string())));
+        }
+        if self.context.is_rootless() {
+            self.context.log(Level::Warn, "runc checkpoint is untested with rootless containers");
+        }
+        let spec = spec::parse(&directory.config()?)?;
+        let images = Opened::open(&options.images, true)?;
+        let work = match &options.work {
+            Some(work) => Opened::open(work, true)?,
+            None => Opened { fd: duplicate(&images)?, path: images.path.clone() },
+        };
+        let (found, streams) = self.look(&state, &spec)?;
+        let outcome = self.dump(options, &found, &streams, (&images, &work), &deadline);
+        if outcome.is_err() && status == Status::Running {
+            // A CRIU that was killed has not come to that any more.
+            let _ = cgroups::of(&state).thaw();
+        }
+        outcome
+    }
+
+    fn dump(
+        &self,
+        options: &CheckpointOptions<'_>,
+        found: &Found,
+        streams: &StreamFacts,
+        (images, work): (&Opened, &Opened),
+        deadline: &Deadline<'_>,
+    ) -> Result<()> {
+        let start = Start {
+            program: options.criu.criu.as_deref(),
+            namespaces: 0,
+            steps: Vec::new(),
+            cgroups: None,
+            streams: Streams::open(&mut super::options::Io::default(), true)?,
+            images,
+            work,
+            status: options.status_fd,
+            namespaces_of_others: &[],
+        };
+        let numbers = start.numbers();
+        let criu = Criu::start(&self.context, start, deadline)?;
+        let version = criu.version(deadline)?;
+        criu.require(options.pre_dump, options.criu.lazy_pages, deadline)?;
+        let dump = plan::dump(options, found, version, numbers)?;
+        if !options.pre_dump {
+            images.write(DESCRIPTORS, json(&streams.links).as_bytes())?;
+            let own = OwnFacts { version: VERSION.to_owned(), submounts: dump.submounts };
+            images.write(OWN, json(&own).as_bytes())?;
+        }
+        let response = criu.ask(dump.kind, dump.opts, deadline, &mut |_, _| Ok(())).map_err(|error| {
+            if error.kind() == Kind::Criu { with_log(error, None, work, DUMP_LOG) } else { error }
+        })?;
+        if response.success {
+            return Ok(());
+        }
+        let error = refused(dump.kind, &response, work, DUMP_LOG);
+        Err(match streams.outside.first() {
+            Some(number) => error.during(wording::stream_outside(*number, &streams.links[*number])),
+            None => error,
+        })
+    }
+
+    /// The container as it is.
+    fn look(&self, state: &StateFile, spec: &Spec) -> Result<(Found, StreamFacts)> {
+        let pid = state.init_process_pid;
+        let path = format!("/proc/{pid}/mountinfo");
+        let mountinfo = fs::read_to_string(&path)
+            .map_err(|error| Error::os(Kind::System, format!("read {path}"), errno_of(&error)))?;
+        let mounts = Mounted::parse(&mountinfo);
+        let request = Request {
+            id: self.id.clone(),
+            bundle: state.riverrun.bundle.clone(),
+            rootfs: state.config.rootfs.clone(),
+            ..Request::default()
+        };
+        let steps = host_mounts(spec, self.context.host(), &request)?;
+        let root = format!("/proc/{pid}/root");
+        let root = file::open_directory(Path::new(&root))
+            .map_err(|errno| Error::os(Kind::System, format!("open {root}"), errno as i32))?;
+        let claims = claims(&steps).into_iter().map(|claim| {
+            let there = file::open_path_in(root.as_fd(), Path::new(&claim.path));
+            let mount = there.ok().and_then(|there| file::mount_of(there.as_fd()));
+            (claim, mount)
+        });
+        let claims = claims.collect();
+        let streams = streams(pid, &mounts);
+        let annotation = state.riverrun.annotations.get("org.criu.config").map(String::as_str);
+        let found = Found {
+            pid,
+            rootfs: state.config.rootfs.to_string_lossy().into_owned(),
+            freezer: freezer(cgroups::of(state).as_ref(), &state.riverrun.cgroups),
+            mounts,
+            claims,
+            foreign: foreign(spec, Some(pid))?,
+            config_file: plan::config_file(annotation, Path::exists),
+        };
+        Ok((found, streams))
+    }
+}
+
+/// The freezer of cgroup v1, or the cgroup2 where that is the only one.
+fn freezer(cgroups: &dyn Manager, layout: &str) -> Option<(String, bool)> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    if layout.contains(Layout::V2.name()) {
+        return cgroups.directory("").map(|path| (text(path), true));
+    }
+    cgroups.directory("freezer").map(|path| (text(path), false))
+}
+
+/// The namespaces that the configuration names by path: those of `pid`, or what the paths lead to.
+pub(super) fn foreign(spec: &Spec, pid: Option<i32>) -> Result<Vec<Foreign>> {
+    let Some(linux) = spec.linux() else { return Ok(Vec::new()) };
+    let one = |(flag, path): (u64, &Path)| {
+        let file = namespace::file(flag);
+        let seen = pid.map_or_else(|| path.to_owned(), |pid| PathBuf::from(format!("/proc/{pid}/ns/{file}")));
+        let inode = fs::metadata(&seen)
+            .map_err(|error| Error::os(Kind::System, format!("open {}", seen.display()), errno_of(&error)))?
+            .ino();
+        Ok(Foreign { flag, inode, path: path.to_string_lossy().into_owned(), file })
+    };
+    joined::given(linux).into_iter().map(one).collect()
+}
+
+/// What the three streams of a process are. A file on a mount that is not the container's is the host's.
+fn streams(pid: i32, mounts: &[Mounted]) -> StreamFacts {
+    let mut facts = StreamFacts::default();
+    for number in 0..3 {
+        let link = format!("/proc/{pid}/fd/{number}");
+        let target = fs::read_link(&link).map(|target| target.to_string_lossy().into_owned());
+        facts.links.push(target.unwrap_or_default());
+        let fdinfo = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).unwrap_or_default();
+        let foreign = file::mount_in(&fdinfo).is_some_and(|id| !mounts.iter().any(|known| known.id == id));
+        if foreign && fs::metadata(&link).is_ok_and(|there| there.is_file()) {
+            facts.outside.push(number);
+        }
+    }
+    facts
+}
+
+fn duplicate(opened: &Opened) -> Result<OwnedFd> {
+    opened.fd.try_clone().map_err(|error| {
+        Error::os(Kind::System, format!("duplicate {}", opened.path.display()), errno_of(&error))
+    })
+}
+
+/// Strings and numbers: serialising cannot fail.
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

@@ -1,0 +1,13 @@
+//! Checkpoint and restore with a real CRIU (tests/peers/get-peer brings one): what goes on, what is refused, what is left.
+//!
+//! One at a time, since a dump freezes and a restore wants pids of its own; a file's lock sees to that, also between the
+//! test programs of this folder.
+#![allow(clippy::unwrap_used, reason = "a test panics when it is wrong")]
+
+#[path = "checkpoint/broken.rs"]
+mod broken;
+#[path = "checkpoint/life.rs"]
+mod life;
+#[path = "checkpoint/scene.rs"]
+mod scene;
+mod support;
