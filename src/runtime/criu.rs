@@ -171,6 +171,7 @@ impl Criu {
             oom_score_adj: None,
             affinity: &[],
             unmapped: false,
+            orphan: false,
             context,
         };
         let plan = InitPlan { build_id: BUILD_ID.to_owned(), steps };
@@ -183,7 +184,7 @@ impl Criu {
         let nothing = &mut |_, _: &_| Err(Error::new(Kind::Internal, "CRIU's init program asks for nothing"));
         let doing = |error: Error| error.during(format!("start {}", program.display()));
         let ready = spawned.ready(deadline, nothing).map_err(doing)?;
-        let process = ready.execute(deadline, &[]).map_err(doing)?;
+        let process = ready.execute(deadline, &[], None).map_err(doing)?;
         Ok(Self { process, swrk: Some(swrk) })
     }
 

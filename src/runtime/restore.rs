@@ -101,6 +101,7 @@ impl Context {
             layout: plan.cgroups.layout,
             intel_rdt: Vec::new(),
             pid_file: None,
+            host_hook: None,
             hooks: &plan.hooks,
             with_hooks: hook::plan::any(&spec),
             armed: true,
@@ -191,7 +192,7 @@ impl Restoring<'_> {
             .init
             .as_ref()
             .ok_or_else(|| Error::new(Kind::Criu, "CRIU has restored a process and not told which one"))?;
-        hooks::run(&self.plan.hooks, Moment::Poststart, *pid, self.deadline)?;
+        hooks::run(&self.plan.hooks, None, Moment::Poststart, *pid, self.deadline)?;
         let init = init
             .try_clone()
             .map_err(|error| Error::os(Kind::System, "duplicate a pidfd", errno_of(&error)))?;
@@ -235,7 +236,7 @@ impl Restoring<'_> {
             "setup-namespaces" => {
                 let pid = self.learn(notify)?;
                 self.network(pid)?;
-                hooks::run_creating(&self.plan.hooks, pid, self.deadline)
+                hooks::run_creating(&self.plan.hooks, None, pid, self.deadline)
             }
             "orphan-pts-master" => {
                 self.console = descriptor;
@@ -287,6 +288,7 @@ impl Restoring<'_> {
             oom_score_adj: None,
             affinity: &[],
             unmapped: false,
+            orphan: false,
             context: self.context,
         };
         let mut streams = Streams::default();

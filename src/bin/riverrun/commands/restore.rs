@@ -23,9 +23,7 @@ pub(crate) fn restore(session: &Session, matches: &Matches) -> Outcome {
         criu: criu_options(matches)?,
     };
     let detach = matches.switch("detach");
-    let mut wanted = Wanted::typed(session, matches, detach)?;
-    // Whoever waited for a word of it has had it: it runs.
-    wanted.options.notify = false;
+    let wanted = Wanted::typed(session, matches, detach)?;
     if detach {
         wanted.context.restore(matches.id(), wanted.options, &restore)?;
         return Ok(0);
