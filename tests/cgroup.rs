@@ -19,5 +19,7 @@ mod life;
 mod mounts;
 #[path = "cgroup/refusals.rs"]
 mod refusals;
+#[path = "cgroup/rootless.rs"]
+mod rootless;
 #[path = "cgroup/scene.rs"]
 mod scene;
