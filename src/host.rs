@@ -111,6 +111,12 @@ impl Host {
         (nix::unistd::geteuid().as_raw(), !identity_map(&map))
     }
 
+    /// As a caller wants it who does (`Some(false)`) without no cgroup: what may not be made is an error then.
+    pub(crate) fn insisting(mut self, rootless: Option<bool>) -> Self {
+        self.cgroups_writable |= rootless == Some(false);
+        self
+    }
+
     /// Whether cgroups and devices may be out of reach.
     pub(crate) fn is_rootless(&self) -> bool {
         self.euid != 0 || self.in_user_namespace

@@ -180,7 +180,7 @@ impl CgroupPlan {
                     let mut writes = asked
                         .map(|asked| resources::v1(asked, &|name| hierarchy.has(name)))
                         .unwrap_or_default();
-                    if made && hierarchy.has("devices") && !host.in_user_namespace {
+                    if made && hierarchy.has("devices") && !host.is_rootless() {
                         writes
                             .extend(List::of(&device_rules(linux)?)?.lines().into_iter().map(Write::device));
                     }

@@ -114,7 +114,7 @@ impl Context {
     }
 
     pub(super) fn host(&self) -> &Host {
-        self.0.host.get_or_init(Host::probe)
+        self.0.host.get_or_init(|| Host::probe().insisting(self.0.options.rootless))
     }
 
     /// Who makes cgroups.

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use nix::unistd::geteuid;
+
 use super::file::{Settled, StateFile};
 use crate::error::{Error, Kind, Result};
 use crate::sys::{Errno, errno_of, file};
@@ -165,14 +167,16 @@ impl Directory {
     }
 }
 
-/// The state root: nobody but its owner may look into it.
+/// The state root: nobody but its owner may look into it. COMPAT(runc): that of an ordinary user has the sticky bit,
+/// which keeps those away who tidy up in `$XDG_RUNTIME_DIR`.
 fn make_root(root: &Path) -> Result<()> {
     if root.is_dir() {
         return Ok(());
     }
+    let mode = if geteuid().is_root() { 0o700 } else { 0o1700 };
     DirBuilder::new()
         .recursive(true)
-        .mode(0o700)
+        .mode(mode)
         .create(root)
         .map_err(|error| system("make state root", root, &error))
 }
