@@ -13,10 +13,14 @@ mod contract;
 mod exec;
 #[path = "cli/foreground.rs"]
 mod foreground;
+#[path = "cli/in_tmux.rs"]
+mod in_tmux;
 #[path = "cli/lifecycle.rs"]
 mod lifecycle;
 #[path = "cli/notify.rs"]
 mod notify;
+#[path = "cli/rootless.rs"]
+mod rootless;
 #[path = "cli/rows.rs"]
 mod rows;
 #[path = "cli/sandbox.rs"]
