@@ -221,6 +221,7 @@ check_limits() {
   over limits
 }
 check_update() {
+  verb update
   running update --memory 64m --memory-swap 64m
   d update --memory 128m --memory-swap 128m --cpus 0.25 --pids-limit 77 update
   same 134217728 "$(cgroup_file memory memory.limit_in_bytes memory.max "$(id update)")"
@@ -282,6 +283,43 @@ check_failed_start_leaves_nothing() {
   fails d start broken
   same "created 127" "$(d inspect --format '{{.State.Status}} {{.State.ExitCode}}' broken)"
   over broken
+}
+full_options_do_what_they_do_with_runc() {
+  local options
+  while read -r options; do
+    # shellcheck disable=SC2086
+    seen run --rm --runtime runc --hostname h $options "$busybox" >"$WORK/peer"
+    # shellcheck disable=SC2086
+    seen run --rm --hostname h $options "$busybox" >"$WORK/ours"
+    alike "$WORK/ours" "$WORK/peer" "$options"
+  done <<'OPTIONS'
+
+--cgroupns private
+--cgroupns host
+--cap-add ALL --cap-drop SYS_RESOURCE
+--cap-add SYS_ADMIN --user app --group-add 5000
+--user 12345:54321
+--ipc host --pid host --uts host --hostname=
+--ipc shareable --shm-size 5m
+--memory 50m --memory-swap 60m --memory-reservation 40m --memory-swappiness 10 --oom-kill-disable
+--memory 50m --memory-swap -1
+--cpus 1.5 --cpu-shares 77 --cpuset-cpus 1 --cpuset-mems 0
+--cpu-period 50000 --cpu-quota 20000 --pids-limit -1
+--device /dev/fuse:/dev/other:r
+--read-only --tmpfs /tmp:rw,noexec,size=1m,mode=1777,uid=1000 --tmpfs /run
+--mount type=bind,src=/etc,dst=/mnt,readonly,bind-propagation=rprivate
+--mount type=bind,src=/etc,dst=/mnt/made/here,bind-propagation=private
+--mount type=tmpfs,dst=/scratch,tmpfs-size=1000000,tmpfs-mode=0700
+--mount type=volume,src=v,dst=/tmp --volume /data
+--security-opt systempaths=unconfined
+--security-opt seccomp=unconfined --security-opt no-new-privileges
+--sysctl kernel.shmmax=12345678 --sysctl net.ipv4.ip_forward=1
+--ulimit nofile=100:200 --ulimit core=0 --ulimit nproc=500:600 --ulimit stack=1000000:2000000
+--oom-score-adj 321 --stop-signal USR1 --init
+--env A=1 --env B=two --env-file /dev/null --workdir /made/for/me --domainname d
+--tty
+--interactive
+OPTIONS
 }
 full_checkpoint_and_restore() {
   command -v criu >/dev/null || skip "criu is not installed"

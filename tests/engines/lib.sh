@@ -41,6 +41,7 @@ shows() { # PATTERN COMMAND...: its output has the pattern
   shift
   "$@" 2>&1 | grep -E -- "$pattern" >/dev/null
 }
+verb() { "$PROGRAM" --help 2>&1 | grep -E "^ +$1 " >/dev/null || skip "$RUNTIME has no $1"; }
 skip() { printf '%s\n' "$*"; exit 77; }
 
 # A terminal with a person before it: tmux, one server a story.
@@ -131,6 +132,25 @@ end() { # NAME: ends a daemon and waits until it is gone
 processes_of_containers() { # what none may be left of: processes in cgroups below our own, but those of the story itself
   local file
   find /sys/fs/cgroup -mindepth 2 -name cgroup.procs -path '*/*/*' 2>/dev/null | while read -r file; do cat "$file" 2>/dev/null; done | sort -un
+}
+
+# What a program sees of its container, without what differs each time; the read-only /sys/fs/cgroup is docs/compat.md's.
+facts='id; umask; pwd; hostname; env; cat /proc/self/limits /proc/self/oom_score_adj /proc/self/uid_map /proc/self/cgroup
+  grep -E "^(Cap|NoNewPrivs|Seccomp|Groups|Sig(Blk|Ign)|(Cpus|Mems)_allowed_list)" /proc/self/status
+  cat /proc/self/mountinfo; ls -ln /dev /dev/pts / | sed "s/^\(..........\)  *[0-9]*/\1/"; ls /proc/self/fd; cat /proc/sys/kernel/shmmax /proc/sys/net/ipv4/ip_forward
+  for f in memory/memory.limit_in_bytes memory/memory.memsw.limit_in_bytes memory/memory.soft_limit_in_bytes memory/memory.swappiness \
+    memory/memory.oom_control cpu/cpu.shares cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us cpuset/cpuset.cpus cpuset/cpuset.mems \
+    pids/pids.max devices/devices.list memory.max cpu.max cpu.weight pids.max; do
+    [ -e "/sys/fs/cgroup/$f" ] && sed "s|^|$f |" "/sys/fs/cgroup/$f"
+  done; true'
+seen() { # COMMAND...: runs it with a shell and the facts as its last arguments
+  { "$@" sh -c "$facts" 2>&1 </dev/null || echo "status $?"; } | sed -E -e 's/[0-9a-f]{12,64}/ID/g' -e 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //' -e 's/(shared|master):[0-9]+/\1/g' \
+    -e 's|/l/[A-Z0-9]{26}|/l/LAYER|g' -e 's/[A-Z][a-z]{2} +[0-9]+ [0-9]{2}:[0-9]{2}/TIME/' -e 's|/overlay/[0-9]+/|/overlay/N/|g' -e 's/,size=[0-9]+k?,nr_inodes=[0-9]+//' \
+    -e 's|^(/ /sys/fs/cgroup )r[ow]|\1|' -e 's/( - tmpfs .*),mode=[0-7]+/\1/' | sort
+}
+alike() { # OURS PEERS WHAT: files
+  ! grep '^status ' -B 3 "$2" || { echo "$3: runc fails"; exit 1; }
+  diff "$2" "$1" >"$1.diff" || { echo "$3:"; grep '^[<>]' "$1.diff" | head -n 6; exit 1; }
 }
 
 # ---- the story

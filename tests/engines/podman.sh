@@ -179,6 +179,7 @@ check_limits() {
   over limits
 }
 check_update() {
+  verb update
   running update --memory 64m
   p update --memory 128m --cpus 0.25 update
   same 134217728 "$(cgroup_file memory memory.limit_in_bytes memory.max "$(p inspect --format '{{.Id}}' update)")"
@@ -274,6 +275,41 @@ check_rootless() {
 }
 check_rootless_keeps_an_id() {
   same 7777 "$(user podman run --network none --rm --userns keep-id "$busybox" id -u)"
+}
+full_options_do_what_they_do_with_runc() {
+  local options
+  mkdir -p "$WORK/shared"
+  while read -r options; do
+    # shellcheck disable=SC2086
+    seen podman --runtime "$(type -P runc)" run --network none --rm --hostname h $options "$busybox" >"$WORK/peer"
+    # shellcheck disable=SC2086
+    seen run --rm --hostname h $options "$busybox" >"$WORK/ours"
+    alike "$WORK/ours" "$WORK/peer" "$options"
+  done <<OPTIONS
+
+--privileged
+--systemd always
+--cgroupns private --cap-add ALL --cap-drop SYS_RESOURCE
+--user 12345:54321 --group-add 5000 --umask 0027
+--pid host --ipc host
+--shm-size 5m --oom-score-adj 321
+--memory 50m --memory-swap 60m --memory-reservation 40m --memory-swappiness 10
+--cpus 1.5 --cpu-shares 77 --cpuset-cpus 1 --pids-limit -1
+--device /dev/fuse:/dev/other:r
+--read-only --tmpfs /tmp:rw,noexec,size=1m,mode=1777 --tmpfs /run
+--volume $WORK/shared:/mnt:O
+--volume $WORK/shared:/mnt:ro,noexec --volume $WORK/shared:/other/made/here:Z
+--mount type=tmpfs,dst=/scratch,tmpfs-size=1000000,tmpfs-mode=0700
+--mount type=devpts,destination=/dev/pts
+--uidmap 0:700000:1000 --gidmap 0:700000:1000
+--security-opt mask=/proc/uptime --security-opt unmask=/proc/kcore
+--security-opt seccomp=unconfined --security-opt no-new-privileges
+--sysctl kernel.shmmax=12345678 --sysctl net.ipv4.ip_forward=1
+--ulimit nofile=100:200 --ulimit core=0 --ulimit stack=1000000:2000000
+--env A=1 --env B=two --workdir /tmp --tz Europe/Paris
+--tty
+--init
+OPTIONS
 }
 full_build() {
   mkdir -p "$WORK/context"
