@@ -8,5 +8,7 @@ mod support;
 mod no_bus;
 #[path = "systemd/scene.rs"]
 mod scene;
+#[path = "systemd/service.rs"]
+mod service;
 #[path = "systemd/unit.rs"]
 mod unit;

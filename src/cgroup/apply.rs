@@ -87,6 +87,11 @@ pub(super) fn adopt(directory: &Directory, made: &mut Made) -> Result<OwnedFd> {
     });
     let fresh = make.map_err(|error| no_permission(cgroup_error("make cgroup", path, &error)))?;
     made.own.extend(directory.names());
+    if directory.controllers.is_empty() {
+        // Those that systemd does not know, like hugetlb.
+        let refused = controllers::enable(directory);
+        controllers::check(directory, refused.as_ref())?;
+    }
     if directory.controllers.split(',').any(|controller| controller == "cpuset") {
         inherit_cpuset(path, &directory.mount, fresh)?;
     }

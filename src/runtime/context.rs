@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use oci_spec::runtime::{Linux, Process as OciProcess};
 
 use super::cgroups;
+use super::deadline::Deadline;
 use super::options::{ContextOptions, HostHook, Level};
 use super::process::Process;
 use crate::cgroup::plan::{CgroupManager, Facts};
@@ -123,9 +124,9 @@ impl Context {
     }
 
     /// What systemd says of itself, where it is the manager.
-    pub(super) fn systemd(&self) -> Result<Option<Facts>> {
+    pub(super) fn systemd(&self, deadline: &Deadline<'_>) -> Result<Option<Facts>> {
         let wanted = self.cgroup_manager() == CgroupManager::Systemd;
-        wanted.then(|| systemd::manager::facts(self.host().is_rootless())).transpose()
+        wanted.then(|| systemd::manager::facts(self.host().is_rootless(), deadline.until())).transpose()
     }
 
     /// Whether cgroup permission errors are ignored.

@@ -97,7 +97,7 @@ impl Context {
             net_devices: net_devices.facts(),
             cgroup_manager: self.cgroup_manager(),
             rootless: self.is_rootless(),
-            systemd: self.systemd()?,
+            systemd: self.systemd(&deadline)?,
             resctrl: self.resctrl_for(&spec),
             calls: options.hook.is_some(),
             root_identity,

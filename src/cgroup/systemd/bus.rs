@@ -14,7 +14,7 @@ use super::value::Value;
 use crate::sys::{Errno, poll, socket};
 
 /// How long a question may take, start of a unit included: runc's bound.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 const PRIVATE: &str = "/run/systemd/private";
 const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
@@ -70,13 +70,18 @@ pub(crate) struct Bus {
 }
 
 impl Bus {
-    /// Connects to the first that answers.
-    pub(crate) fn connect(scope: Scope) -> Result<Self> {
-        let until = Instant::now() + PATIENCE;
+    /// Connects; `until` then everything must have been answered.
+    pub(crate) fn connect(scope: Scope, until: Instant) -> Result<Self> {
+        Self::first_of(&addresses(scope), until)
+    }
+
+    fn first_of(addresses: &[Address], until: Instant) -> Result<Self> {
         let mut tried = Vec::new();
         let mut last = Errno::ENOENT;
-        for address in addresses(scope)? {
-            match socket::connect_within(&address.path, address.is_abstract, PATIENCE) {
+        for address in addresses {
+            // 0 would be for ever.
+            let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            match socket::connect_within(&address.path, address.is_abstract, left) {
                 Ok(socket) => return Self::greet(socket, address.direct, until),
                 Err(Errno::EAGAIN) => return Err(Refusal::Slow),
                 Err(errno) => {
@@ -228,7 +233,7 @@ fn closed(errno: Errno) -> Refusal {
 }
 
 /// What the environment names is the only one; else systemd itself, then the bus.
-fn addresses(scope: Scope) -> Result<Vec<Address>> {
+fn addresses(scope: Scope) -> Vec<Address> {
     let variable = match scope {
         Scope::System => "DBUS_SYSTEM_BUS_ADDRESS",
         Scope::User => "DBUS_SESSION_BUS_ADDRESS",
@@ -237,13 +242,13 @@ fn addresses(scope: Scope) -> Result<Vec<Address>> {
     let runtime = env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty()).map(PathBuf::from);
     let runtime = runtime.unwrap_or_else(|| format!("/run/user/{}", nix::unistd::getuid().as_raw()).into());
     if !named.is_empty() {
-        return Ok(parse_addresses(&named, &runtime));
+        return parse_addresses(&named, &runtime);
     }
     let at = |path: PathBuf, direct| Address { path, is_abstract: false, direct };
-    Ok(match scope {
+    match scope {
         Scope::System => vec![at(PRIVATE.into(), true), at(SYSTEM_BUS.into(), false)],
         Scope::User => vec![at(runtime.join("systemd/private"), true), at(runtime.join("bus"), false)],
-    })
+    }
 }
 
 /// `unix:path=/run/user/1000/bus,guid=…;unix:abstract=…` (D-Bus specification, "Server Addresses"). Other transports are
@@ -285,6 +290,17 @@ fn unescape(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bus_that_says_nothing_is_waited_for_no_longer_than_asked() {
+        let path = env::temp_dir().join(format!("rr-silent-{}", std::process::id()));
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let address = Address { path: path.clone(), is_abstract: false, direct: false };
+        let refused = Bus::first_of(&[address], Instant::now() + Duration::from_millis(50));
+        assert_eq!(refused.err(), Some(Refusal::Slow));
+        drop(listener);
+        std::fs::remove_file(path).unwrap();
+    }
 
     #[test]
     fn addresses_are_read_as_the_specification_says() {

@@ -4,8 +4,9 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use super::bus::{Bus, Refusal, Scope};
+use super::bus::{Bus, PATIENCE, Refusal, Scope};
 use super::properties;
 use super::unit::{Facts, Property, Unit, UnitName};
 use super::value::Value;
@@ -18,14 +19,15 @@ use crate::error::{Error, Kind, Result};
 /// runc's mode for every job: what is in the way of it is cancelled.
 const REPLACE: &str = "replace";
 
-/// What a plan has to know of systemd. An error says that there is none that answers.
-pub(crate) fn facts(user: bool) -> Result<Facts> {
+/// What a plan has to know of systemd. An error says that there is none that answers, or none before `until`.
+pub(crate) fn facts(user: bool, until: Option<Instant>) -> Result<Facts> {
     let ask = |bus: &mut Bus| {
         let Value::Str(version) = bus.property("Version")? else { return Err(Refusal::Malformed) };
         let Value::Str(cgroup) = bus.property("ControlGroup")? else { return Err(Refusal::Malformed) };
         Ok(Facts { user, version: number(&version), cgroup: cgroup.trim_start_matches('/').into() })
     };
-    speak(user, "ask systemd for its version", ask)
+    let soon = Instant::now() + PATIENCE;
+    speak_until(user, "ask systemd for its version", until.map_or(soon, |until| until.min(soon)), ask)
 }
 
 /// `252.38-1~deb12u1` is 252. One without a number is newer than all that have one.
@@ -35,14 +37,23 @@ fn number(version: &str) -> u32 {
     digits[..end].parse().unwrap_or(u32::MAX)
 }
 
-/// One connection, and a second if that is closed: systemd was executed anew, or its bus.
 fn speak<T>(
     user: bool,
     doing: &str,
+    talk: impl FnMut(&mut Bus) -> std::result::Result<T, Refusal>,
+) -> Result<T> {
+    speak_until(user, doing, Instant::now() + PATIENCE, talk)
+}
+
+/// One connection, and a second if that is closed: systemd was executed anew, or its bus.
+fn speak_until<T>(
+    user: bool,
+    doing: &str,
+    until: Instant,
     mut talk: impl FnMut(&mut Bus) -> std::result::Result<T, Refusal>,
 ) -> Result<T> {
     let scope = if user { Scope::User } else { Scope::System };
-    let mut once = || talk(&mut Bus::connect(scope)?);
+    let mut once = || talk(&mut Bus::connect(scope, until)?);
     let outcome = match once() {
         Err(Refusal::Closed) => once(),
         outcome => outcome,
@@ -58,7 +69,7 @@ fn error(refusal: Refusal) -> Error {
             Error::os(Kind::Systemd, format!("connect to systemd at {tried}"), errno as i32)
         }
         Refusal::Rejected(answer) => systemd(format!("the bus does not accept this user: {answer}")),
-        Refusal::Slow => Error::new(Kind::Timeout, "no answer from systemd in 30 seconds"),
+        Refusal::Slow => Error::new(Kind::Timeout, "timed out: systemd does not answer"),
         Refusal::Closed => systemd("the connection to systemd was closed".into()),
         Refusal::Malformed => systemd("what answered is not systemd".into()),
         Refusal::Answer(_, text) => systemd(text),
@@ -160,7 +171,7 @@ impl Manager for Systemd {
 
     /// systemd first: what it rounds or does not know is then in the files as it was asked for.
     fn set(&self, writes: &[Write]) -> Result<()> {
-        let version = facts(self.unit.user)?.version;
+        let version = facts(self.unit.user, None)?.version;
         let properties: Vec<Value> = properties::of(writes, version)?.iter().map(property).collect();
         if !properties.is_empty() {
             let runtime = Value::Bool(true);
