@@ -129,6 +129,22 @@ fn host_has_hooks_the_root_orphans_and_listeners_in_its_own_hands() {
 }
 
 #[test]
+fn container_tells_what_happens_to_it_in_a_loop_of_c() {
+    if !root_or_skip("container_tells_what_happens_to_it_in_a_loop_of_c") {
+        return;
+    }
+    let scene = Scene::new("events");
+    let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+    let eater = scene.bundle("eater", &["/bin/sh", "-c", "x=aaaaaaaa; while :; do x=$x$x; done"]);
+    let config = Path::new(&eater).join("config.json");
+    let text = fs::read_to_string(&config).expect("the bundle has a configuration");
+    let mut config_json: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    config_json["linux"]["resources"]["memory"] = serde_json::json!({ "limit": 16 << 20, "swap": 16 << 20 });
+    fs::write(&config, config_json.to_string()).expect("the configuration can be written");
+    keeps_its_promises("events", &scene, &[&sleeper, &eater]);
+}
+
+#[test]
 fn log_lines_come_on_the_calling_thread_during_the_call() {
     keeps_its_promises("logged", &Scene::new("logged"), &[]);
 }
@@ -278,6 +294,17 @@ fn layouts_are_the_same_on_both_sides() {
         rr_update_options { size flags l3_cache_schema mem_bw_schema call }
         rr_state_info { size status pid start_time created_ns }
         rr_exit { size code sig flags exited_ns }
+        rr_stats_options { size what percpu percpu_cap }
+        rr_stats_info {
+            size present taken_ns cpu_total cpu_user cpu_kernel cpu_periods cpu_throttled_periods cpu_throttled
+            memory_usage memory_limit memory_max memory_failcnt memory_anon memory_file memory_inactive_file
+            memory_kernel memory_swap memory_pgfault memory_pgmajfault memory_oom memory_oom_kill pids_current
+            pids_limit io_read_bytes io_write_bytes io_reads io_writes cpu_some cpu_full memory_some memory_full
+            io_some io_full rdma_handles rdma_objects n_percpu
+        }
+        rr_pressure { resource full stall_us window_us }
+        rr_events_options { size mask stats_interval_ms reserved0 pressure n_pressure }
+        rr_event { size r#type pid time_ns count exit_code exit_sig exit_flags status index json json_len }
     };
     assert_eq!(layout_of_c(), rust);
     host::check_syntax("layout");

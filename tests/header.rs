@@ -32,6 +32,8 @@ const FILES: &[&str] = &[
     "inside",
     "spec",
     "process",
+    "stats",
+    "events",
 ];
 
 fn root() -> &'static Path {

@@ -19,9 +19,11 @@ pub(crate) mod freezer;
 pub(crate) mod oom;
 pub(crate) mod plan;
 pub(crate) mod resources;
+pub(crate) mod stats;
 pub(crate) mod systemd;
 mod v1;
 mod v2;
+pub(crate) mod watch;
 
 use apply::{Entrances, Made};
 use plan::{CgroupPlan, Layout};

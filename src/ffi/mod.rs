@@ -12,7 +12,7 @@
 //!
 //! The rules that every caller of an `rr_*` function keeps; SAFETY notes below name them by number.
 //!
-//! 1. A handle (`rr_context`, `rr_container`, `rr_process`, `rr_error`) is NULL or came from this library and
+//! 1. A handle (`rr_context`, `rr_container`, `rr_process`, `rr_event_stream`, `rr_error`) is NULL or came from this library and
 //!    has not been given to its last `_unref` or `_free`; no other thread gives it away during the call.
 //! 2. `err` is NULL or points to a writable `rr_error *`.
 //! 3. An out-parameter is NULL or points to writable memory for one value of its type; a sized struct's
@@ -43,6 +43,7 @@ mod container;
 mod context;
 mod create;
 mod error;
+mod events;
 mod exec;
 mod guard;
 mod handle;
@@ -55,6 +56,7 @@ mod sized;
 mod spec;
 mod state;
 mod update;
+mod stats;
 mod version;
 
 pub use buf::{rr_buf, rr_buf_free};
@@ -64,6 +66,7 @@ pub use container::*;
 pub use context::*;
 pub use create::*;
 pub use error::*;
+pub use events::*;
 pub use exec::*;
 pub use hook::*;
 pub use inside::*;
@@ -73,4 +76,5 @@ pub use process::*;
 pub use spec::*;
 pub use state::*;
 pub use update::*;
+pub use stats::*;
 pub use version::*;

@@ -4,3 +4,4 @@
 
 pub(crate) mod apply;
 pub(crate) mod plan;
+pub(crate) mod stats;

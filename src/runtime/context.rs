@@ -14,6 +14,7 @@ use super::cgroups;
 use super::deadline::Deadline;
 use super::options::{ContextOptions, HostHook, Level};
 use super::process::Process;
+use super::stats::Known;
 use crate::cgroup::plan::{CgroupManager, Facts};
 use crate::cgroup::systemd;
 use crate::error::{Error, Kind, Result};
@@ -111,6 +112,7 @@ impl Context {
             hook: None,
             keeps_listeners: false,
             listeners: Mutex::default(),
+            known: Mutex::new(None),
         }
     }
 
@@ -224,6 +226,8 @@ pub struct Container {
     /// Whether listeners of seccomp filters stay here, and those that nobody took yet.
     pub(super) keeps_listeners: bool,
     pub(super) listeners: Mutex<VecDeque<OwnedFd>>,
+    /// Where its cgroups are, for those who ask again and again.
+    pub(super) known: Mutex<Option<Arc<Known>>>,
 }
 
 impl fmt::Debug for Container {

@@ -13,6 +13,7 @@ mod create;
 mod criu;
 mod deadline;
 mod delete;
+mod events;
 mod exec;
 mod features;
 mod hooks;
@@ -31,12 +32,15 @@ mod resume;
 mod spawn;
 mod start;
 mod state;
+mod stats;
+mod stats_json;
 mod trees;
 mod update;
 #[cfg(test)]
 mod with_resctrl;
 
 pub use self::context::{Container, Context};
+pub use self::events::{Event, EventStream, EventsOptions};
 pub use self::features::features;
 pub use self::inside::Namespace;
 pub use self::list::Listing;
@@ -47,5 +51,6 @@ pub use self::options::{
 pub use self::process::{Exit, Process};
 pub use self::state::State;
 pub use self::update::UpdateOptions;
+pub use self::stats::Stats;
 pub use crate::cgroup::plan::CgroupManager;
 pub use crate::state::status::Status;

@@ -124,7 +124,7 @@ impl Process {
         // what is left to ask.
         let ended = match pidfd::try_wait(self.pidfd()) {
             Ok(Some(ended)) => Some(ended),
-            _ => pidfd::exit_of_reaped(self.pidfd()),
+            _ => self.exit_told_by_the_kernel(),
         };
         let exit = Exit {
             code: ended.map_or(0, |ended| ended.code),
@@ -134,6 +134,12 @@ impl Process {
             exited_ns: now_ns(),
         };
         Ok(*known.insert(exit))
+    }
+
+    /// Without a right to wait: its parent has done so, or has not yet, or does so just now.
+    fn exit_told_by_the_kernel(&self) -> Option<pidfd::Ended> {
+        let reaped = || pidfd::exit_of_reaped(self.pidfd());
+        reaped().or_else(|| pidfd::exit_of_zombie(self.pidfd(), self.life.pid)).or_else(reaped)
     }
 
     /// Takes note of the exit if there is one, without waiting: a zombie of ours is gone then.

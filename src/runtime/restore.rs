@@ -83,7 +83,7 @@ impl Context {
             selinux: true,
             net_devices: net_devices.facts(),
             cgroup_manager: self.cgroup_manager(),
-            systemd: self.systemd()?,
+            systemd: self.systemd(&deadline)?,
             resctrl: self.resctrl_for(&spec),
             ..Request::default()
         };

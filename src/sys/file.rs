@@ -73,6 +73,11 @@ pub(crate) fn place_of(descriptor: BorrowedFd<'_>) -> Result<Place> {
     })
 }
 
+/// open(2) for both, without waiting for anything.
+pub(crate) fn open_for_both(path: &Path) -> Result<OwnedFd> {
+    open(path, OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty())
+}
+
 /// `/dev/null` of the host, if it is the null device.
 pub(crate) fn open_null() -> Result<OwnedFd> {
     let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;

@@ -5,6 +5,7 @@
 
 pub(crate) mod bpf;
 pub(crate) mod clone;
+pub(crate) mod event;
 pub(crate) mod file;
 #[cfg(test)]
 pub(crate) mod libseccomp;

@@ -110,6 +110,14 @@ pub(crate) fn exit_of_reaped(pidfd: BorrowedFd<'_>) -> Option<Ended> {
     (info.mask & PIDFD_INFO_EXIT != 0).then(|| Ended::from_wait_status(info.exit_code))
 }
 
+/// How a process ended whom its parent has not waited for yet: `pid` is its number.
+pub(crate) fn exit_of_zombie(pidfd: BorrowedFd<'_>, pid: i32) -> Option<Ended> {
+    let status = super::process::status_of_zombie(pid)?;
+    // It is still there, so the number was its own all the time.
+    send_signal(pidfd, 0).ok()?;
+    Some(Ended::from_wait_status(status))
+}
+
 /// The process's number as the caller sees it: by ioctl, KERNEL(6.13), or from the descriptor's fdinfo.
 pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> Result<i32> {
     if let Ok(info) = info(pidfd, PIDFD_INFO_PID)

@@ -29,3 +29,10 @@ fn ppoll(fds: &mut [libc::pollfd], timeout: Option<Duration>) -> Result<i32> {
     // SAFETY: the slice is valid for its length, the time is NULL or valid; the signal mask stays.
     Errno::result(unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as _, time, std::ptr::null()) })
 }
+
+/// Whether `fd` has urgent data now. What is gone has none.
+pub(crate) fn urgent(fd: BorrowedFd<'_>) -> bool {
+    let mut polled = [libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 }];
+    ppoll(&mut polled, Some(Duration::ZERO)).is_ok()
+        && polled[0].revents & (libc::POLLPRI | libc::POLLERR) == libc::POLLPRI
+}

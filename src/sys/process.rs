@@ -39,6 +39,19 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     Some(Stat { state, start_time })
 }
 
+/// The word of wait(2) of a process that has ended and that its parent has not waited for yet (`exit_code`, field 52).
+/// `None`: there is none, or it is not for us to know; then the kernel would say 0.
+pub(crate) fn status_of_zombie(pid: i32) -> Option<i32> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = text.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = std::str::from_utf8(text.get(after_name + 1..)?).ok()?.split_ascii_whitespace();
+    let status = (fields.next()? == "Z").then(|| fields.nth(48)?.parse().ok()).flatten()?;
+    // The same right is asked for: a zombie has no such namespace any more, and whoever may look is told so.
+    let refused = std::fs::read_link(format!("/proc/{pid}/ns/net"))
+        .is_err_and(|error| [libc::EACCES, libc::EPERM].contains(&super::errno_of(&error)));
+    (!refused).then_some(status)
+}
+
 /// prlimit(2) of another process.
 pub(crate) fn set_limit(pid: i32, resource: u32, soft: u64, hard: u64) -> Result {
     let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };

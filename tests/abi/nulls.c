@@ -14,6 +14,14 @@ static void without_error(rr_context *ctx) {
   CHECK(rr_start(NULL, NULL, NULL) == BAD);
   CHECK(rr_kill(NULL, SIGKILL, 0, NULL, NULL) == BAD);
   CHECK(rr_pause(NULL, NULL, NULL) == BAD);
+  rr_stats_options_init(NULL, sizeof(rr_stats_options));
+  CHECK(rr_stats(NULL, NULL, NULL, NULL) == BAD);
+  CHECK(rr_stats_json(NULL, NULL, NULL) == BAD);
+  rr_events_options_init(NULL, sizeof(rr_events_options));
+  CHECK(rr_events(NULL, NULL, NULL, NULL) == BAD);
+  CHECK(rr_event_stream_fd(NULL) == -1);
+  CHECK(rr_event_stream_next(NULL, NULL, NULL, NULL) == BAD);
+  rr_event_stream_close(NULL);
   CHECK(rr_resume(NULL, NULL, NULL) == BAD);
   CHECK(rr_delete(NULL, 0, NULL, NULL) == BAD);
   CHECK(rr_exec(NULL, NULL, NULL, NULL) == BAD);

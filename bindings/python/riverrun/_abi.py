@@ -77,6 +77,29 @@ RR_NS_TIME = 8
 RR_SPEC_ROOTLESS = (1 << 0)
 RR_EXIT_CORE = (1 << 1)
 RR_EXIT_STATUS_LOST = (1 << 2)
+RR_STATS_CPU = (1 << 0)
+RR_STATS_MEMORY = (1 << 1)
+RR_STATS_PIDS = (1 << 2)
+RR_STATS_IO = (1 << 3)
+RR_STATS_PRESSURE = (1 << 4)
+RR_STATS_RDMA = (1 << 5)
+RR_STATS_PERCPU = (1 << 6)
+RR_EV_NONE = 0
+RR_EV_EXIT = 1
+RR_EV_OOM = 2
+RR_EV_OOM_KILL = 3
+RR_EV_STATS = 4
+RR_EV_PRESSURE = 5
+RR_EV_STATE = 6
+RR_EV_END = 7
+RR_WANT_EXIT = (1 << 1)
+RR_WANT_OOM = (1 << 2)
+RR_WANT_STATS = (1 << 4)
+RR_WANT_STATE = (1 << 6)
+RR_EXIT_OOM_KILLED = (1 << 0)
+RR_PRESSURE_CPU = 1
+RR_PRESSURE_MEMORY = 2
+RR_PRESSURE_IO = 3
 
 rr_log_fn = CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_size_t, c_char_p)
 
@@ -206,6 +229,104 @@ class rr_exit(Structure):
     ]
 
 
+class rr_stats_options(Structure):
+    """`rr_stats_options` of the header."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("what", c_uint64),
+        ("percpu", POINTER(c_uint64)),
+        ("percpu_cap", c_size_t),
+    ]
+
+
+class rr_stats_info(Structure):
+    """`rr_stats_info` of the header."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("present", c_uint64),
+        ("taken_ns", c_int64),
+        ("cpu_total", c_uint64),
+        ("cpu_user", c_uint64),
+        ("cpu_kernel", c_uint64),
+        ("cpu_periods", c_uint64),
+        ("cpu_throttled_periods", c_uint64),
+        ("cpu_throttled", c_uint64),
+        ("memory_usage", c_uint64),
+        ("memory_limit", c_uint64),
+        ("memory_max", c_uint64),
+        ("memory_failcnt", c_uint64),
+        ("memory_anon", c_uint64),
+        ("memory_file", c_uint64),
+        ("memory_inactive_file", c_uint64),
+        ("memory_kernel", c_uint64),
+        ("memory_swap", c_uint64),
+        ("memory_pgfault", c_uint64),
+        ("memory_pgmajfault", c_uint64),
+        ("memory_oom", c_uint64),
+        ("memory_oom_kill", c_uint64),
+        ("pids_current", c_uint64),
+        ("pids_limit", c_uint64),
+        ("io_read_bytes", c_uint64),
+        ("io_write_bytes", c_uint64),
+        ("io_reads", c_uint64),
+        ("io_writes", c_uint64),
+        ("cpu_some", c_uint64),
+        ("cpu_full", c_uint64),
+        ("memory_some", c_uint64),
+        ("memory_full", c_uint64),
+        ("io_some", c_uint64),
+        ("io_full", c_uint64),
+        ("rdma_handles", c_uint64),
+        ("rdma_objects", c_uint64),
+        ("n_percpu", c_size_t),
+    ]
+
+
+class rr_pressure(Structure):
+    """`rr_pressure` of the header."""
+
+    _fields_ = [
+        ("resource", c_uint32),
+        ("full", c_uint32),
+        ("stall_us", c_uint32),
+        ("window_us", c_uint32),
+    ]
+
+
+class rr_events_options(Structure):
+    """`rr_events_options` of the header."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("mask", c_uint64),
+        ("stats_interval_ms", c_uint32),
+        ("reserved0", c_uint32),
+        ("pressure", POINTER(rr_pressure)),
+        ("n_pressure", c_size_t),
+    ]
+
+
+class rr_event(Structure):
+    """`rr_event` of the header."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("type", c_int32),
+        ("pid", c_int),
+        ("time_ns", c_int64),
+        ("count", c_uint64),
+        ("exit_code", c_int32),
+        ("exit_sig", c_int32),
+        ("exit_flags", c_uint64),
+        ("status", c_int32),
+        ("index", c_uint32),
+        ("json", c_char_p),
+        ("json_len", c_size_t),
+    ]
+
+
 #: Every function: name, result, parameters.
 FUNCTIONS = [
     ("rr_version_number", c_uint32, []),
@@ -256,4 +377,12 @@ FUNCTIONS = [
     ("rr_process_resize", c_int32, [c_void_p, c_uint16, c_uint16, POINTER(c_void_p)]),
     ("rr_process_ref", c_void_p, [c_void_p]),
     ("rr_process_unref", None, [c_void_p]),
+    ("rr_stats_options_init", None, [POINTER(rr_stats_options), c_size_t]),
+    ("rr_stats", c_int32, [c_void_p, POINTER(rr_stats_options), POINTER(rr_stats_info), POINTER(c_void_p)]),
+    ("rr_stats_json", c_int32, [c_void_p, POINTER(rr_buf), POINTER(c_void_p)]),
+    ("rr_events_options_init", None, [POINTER(rr_events_options), c_size_t]),
+    ("rr_events", c_int32, [c_void_p, POINTER(rr_events_options), POINTER(c_void_p), POINTER(c_void_p)]),
+    ("rr_event_stream_fd", c_int, [c_void_p]),
+    ("rr_event_stream_next", c_int32, [c_void_p, POINTER(rr_call), POINTER(rr_event), POINTER(c_void_p)]),
+    ("rr_event_stream_close", None, [c_void_p]),
 ]

@@ -11,6 +11,7 @@ mod args;
 mod bundle;
 mod commands;
 mod ending;
+mod duration;
 mod failure;
 mod foreground;
 mod handed;

@@ -258,6 +258,30 @@ pub(crate) const COMMANDS: &[Command] = &[
         run: commands::delete::delete,
     },
     Command {
+        name: "events",
+        about: "print what happens to a container, and what is counted for it",
+        arguments: ID,
+        arity: Arity::Exactly(1),
+        tail: false,
+        details: &[
+            "A line of JSON each: statistics at every interval, and whenever memory has run out. It ends when the container does.",
+        ],
+        flags: &[
+            or(
+                one(
+                    "interval",
+                    None,
+                    "DURATION",
+                    Complete::Free,
+                    "the time between two lines of statistics: 500ms, 1m30s",
+                ),
+                "5s",
+            ),
+            switch("stats", None, "print statistics once, and nothing else"),
+        ],
+        run: commands::events::events,
+    },
+    Command {
         name: "exec",
         about: "execute a further process in a container",
         arguments: "CONTAINER-ID COMMAND [ARGUMENT...]",
