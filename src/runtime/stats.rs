@@ -107,7 +107,7 @@ fn uncounted() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cgroup::stats::tests::{Scratch, lay_out};
+    use crate::cgroup::stats::{Scratch, lay_out};
 
     /// `RIVERRUN_BLESS=1` writes them anew.
     #[test]

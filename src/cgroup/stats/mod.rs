@@ -8,7 +8,7 @@
 mod parse;
 mod reader;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod usage;
 mod v1;
 mod v2;
@@ -16,6 +16,8 @@ mod v2;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+#[cfg(test)]
+pub(crate) use self::tests::{Scratch, lay_out};
 pub use self::usage::{StatsSet, Usage};
 use crate::error::Result;
 
