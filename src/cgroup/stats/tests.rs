@@ -1,4 +1,5 @@
 //! Formats, and whole cgroups as files: `tests/stats-files/` has what a container's cgroups said once.
+#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
