@@ -41,20 +41,20 @@ mod sysctl;
 mod wire;
 mod wording;
 
-pub use checkpoint::{
-    CheckpointOptions, CriuOptions, ImageDirectory, ManageCgroups, NetworkLock, RestoreOptions,
-};
 pub use cgroup::stats::{
     CgroupStats, CpuStats, CpusetStats, HugetlbStats, IoEntry, IoStats, MemoryEntry, MemoryStats, PidsStats,
     Pressure as PressureStats, RdmaStats, Stall, StatsSet, Usage,
 };
 pub use cgroup::watch::{Pressure, Resource};
+pub use checkpoint::{
+    CheckpointOptions, CriuOptions, ImageDirectory, ManageCgroups, NetworkLock, RestoreOptions,
+};
 pub use error::{Error, Kind, Result};
 pub use intel_rdt::stats::{IntelRdtStats, L3CacheInfo, MemBwInfo};
 pub use runtime::{
     Call, CgroupManager, Container, Context, ContextOptions, CreateOptions, ExecOptions, Exit, FdMap,
-    HookMoment, HostHook, Io, Level, Listing, LogSink, Namespace, Process, State, Status, Stdio, UpdateOptions,
-    WindowSize, features,
+    HookMoment, HostHook, Io, Level, Listing, LogSink, Namespace, Process, State, Status, Stdio,
+    UpdateOptions, WindowSize, features,
 };
 pub use runtime::{Event, EventStream, EventsOptions, Stats};
 pub use spec::{check as check_config, default_config};

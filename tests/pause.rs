@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use riverrun::{Call, Container, ExecOptions, Io, Kind, Status, Stdio};
 use serde_json::{Value, json};
-use support::{World, skipped};
+use support::{World, cgroup_of, limit, skipped_anywhere};
 
 /// Far beyond what any of this takes.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -31,13 +31,7 @@ fn limited() -> Call<'static> {
 
 /// The directory that freezes a container, by what the kernel says of its first process.
 fn freezer(container: &Container) -> PathBuf {
-    let pid = container.init_process().unwrap().pid();
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let below = |mark: &str| text.lines().find_map(|line| line.split_once(mark)).map(|(_, path)| path);
-    match below(":freezer:/") {
-        Some(path) => Path::new("/sys/fs/cgroup/freezer").join(path),
-        None => Path::new("/sys/fs/cgroup").join(below("0::/").unwrap()),
-    }
+    cgroup_of(container.init_process().unwrap().pid(), "freezer")
 }
 
 /// Writes what freezes, or thaws, the cgroup at `path`.
@@ -69,7 +63,7 @@ fn exec_options(container: &Container, args: &[&str]) -> ExecOptions<'static> {
 
 #[test]
 fn a_paused_container_stands_still_until_it_is_resumed() {
-    if skipped("a_paused_container_stands_still_until_it_is_resumed") {
+    if skipped_anywhere("a_paused_container_stands_still_until_it_is_resumed") {
         return;
     }
     let world = World::new("pause");
@@ -98,7 +92,7 @@ fn a_paused_container_stands_still_until_it_is_resumed() {
 
 #[test]
 fn a_created_container_is_paused_and_starts_once_it_is_resumed() {
-    if skipped("a_created_container_is_paused_and_starts_once_it_is_resumed") {
+    if skipped_anywhere("a_created_container_is_paused_and_starts_once_it_is_resumed") {
         return;
     }
     let world = World::new("pause-created");
@@ -126,7 +120,7 @@ fn a_created_container_is_paused_and_starts_once_it_is_resumed() {
 
 #[test]
 fn paused_container_refuses_exec() {
-    if skipped("paused_container_refuses_exec") {
+    if skipped_anywhere("paused_container_refuses_exec") {
         return;
     }
     let world = World::new("pause-exec");
@@ -145,7 +139,7 @@ fn paused_container_refuses_exec() {
 
 #[test]
 fn an_exec_that_ignores_the_pause_begins_when_the_container_goes_on() {
-    if skipped("an_exec_that_ignores_the_pause_begins_when_the_container_goes_on") {
+    if skipped_anywhere("an_exec_that_ignores_the_pause_begins_when_the_container_goes_on") {
         return;
     }
     let world = World::new("pause-ignore");
@@ -169,7 +163,7 @@ fn an_exec_that_ignores_the_pause_begins_when_the_container_goes_on() {
 
 #[test]
 fn an_exec_into_a_pause_that_does_not_end_ends_at_its_deadline() {
-    if skipped("an_exec_into_a_pause_that_does_not_end_ends_at_its_deadline") {
+    if skipped_anywhere("an_exec_into_a_pause_that_does_not_end_ends_at_its_deadline") {
         return;
     }
     let world = World::new("pause-deadline");
@@ -189,7 +183,7 @@ fn an_exec_into_a_pause_that_does_not_end_ends_at_its_deadline() {
 
 #[test]
 fn sigkill_ends_a_paused_container_and_other_signals_wait() {
-    if skipped("sigkill_ends_a_paused_container_and_other_signals_wait") {
+    if skipped_anywhere("sigkill_ends_a_paused_container_and_other_signals_wait") {
         return;
     }
     let world = World::new("pause-kill");
@@ -209,7 +203,7 @@ fn sigkill_ends_a_paused_container_and_other_signals_wait() {
 
 #[test]
 fn a_paused_container_is_deleted_by_force() {
-    if skipped("a_paused_container_is_deleted_by_force") {
+    if skipped_anywhere("a_paused_container_is_deleted_by_force") {
         return;
     }
     let world = World::new("pause-force");
@@ -229,15 +223,15 @@ fn a_paused_container_is_deleted_by_force() {
 
 #[test]
 fn processes_that_multiply_are_all_stopped() {
-    if skipped("processes_that_multiply_are_all_stopped") {
+    if skipped_anywhere("processes_that_multiply_are_all_stopped") {
         return;
     }
     let world = World::new("pause-fork");
-    world.config(&["sh", "-c", "while :; do (true) & (true); done"], |config| {
-        config["linux"]["resources"]["pids"] = json!({ "limit": 60 });
-    });
-    let container = world.context().run(&world.id("c"), world.options()).unwrap();
+    world.config(&["sh", "-c", "while :; do (true) & (true); done"], |_| {});
+    let container = world.context().create(&world.id("c"), world.options()).unwrap();
     let pid = container.init_process().unwrap().pid();
+    limit(pid, ("pids", "pids.max", "pids.max"), 60);
+    container.start(limited()).unwrap();
     until("it works", || user_time(pid) > 0);
     for _ in 0..20 {
         container.pause(limited()).unwrap();
@@ -252,7 +246,7 @@ fn processes_that_multiply_are_all_stopped() {
 
 #[test]
 fn what_somebody_else_froze_is_paused_and_can_be_resumed() {
-    if skipped("what_somebody_else_froze_is_paused_and_can_be_resumed") {
+    if skipped_anywhere("what_somebody_else_froze_is_paused_and_can_be_resumed") {
         return;
     }
     let world = World::new("pause-other");
@@ -269,7 +263,7 @@ fn what_somebody_else_froze_is_paused_and_can_be_resumed() {
 
 #[test]
 fn a_container_below_a_frozen_cgroup_says_that_it_cannot_go_on() {
-    if skipped("a_container_below_a_frozen_cgroup_says_that_it_cannot_go_on") {
+    if skipped_anywhere("a_container_below_a_frozen_cgroup_says_that_it_cannot_go_on") {
         return;
     }
     let world = World::new("pause-above");
@@ -298,7 +292,7 @@ fn a_container_below_a_frozen_cgroup_says_that_it_cannot_go_on() {
 
 #[test]
 fn a_call_that_is_cancelled_freezes_nothing() {
-    if skipped("a_call_that_is_cancelled_freezes_nothing") {
+    if skipped_anywhere("a_call_that_is_cancelled_freezes_nothing") {
         return;
     }
     let world = World::new("pause-cancel");
@@ -318,7 +312,7 @@ fn a_call_that_is_cancelled_freezes_nothing() {
 
 #[test]
 fn the_command_line_says_what_runc_says() {
-    if skipped("the_command_line_says_what_runc_says") {
+    if skipped_anywhere("the_command_line_says_what_runc_says") {
         return;
     }
     let world = World::new("pause-cli");

@@ -55,8 +55,8 @@ mod process;
 mod sized;
 mod spec;
 mod state;
-mod update;
 mod stats;
+mod update;
 mod version;
 
 pub use buf::{rr_buf, rr_buf_free};
@@ -75,6 +75,6 @@ pub use log::*;
 pub use process::*;
 pub use spec::*;
 pub use state::*;
-pub use update::*;
 pub use stats::*;
+pub use update::*;
 pub use version::*;

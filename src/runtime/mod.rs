@@ -50,7 +50,7 @@ pub use self::options::{
 };
 pub use self::process::{Exit, Process};
 pub use self::state::State;
-pub use self::update::UpdateOptions;
 pub use self::stats::Stats;
+pub use self::update::UpdateOptions;
 pub use crate::cgroup::plan::CgroupManager;
 pub use crate::state::status::Status;

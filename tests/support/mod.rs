@@ -35,6 +35,46 @@ pub(crate) fn skipped(name: &str) -> bool {
     true
 }
 
+/// The same for a test that runs on every layout of cgroups.
+pub(crate) fn skipped_anywhere(name: &str) -> bool {
+    let reason = if !nix::unistd::geteuid().is_root() {
+        "needs root"
+    } else if !Path::new("/bin/busybox").exists() {
+        "needs /bin/busybox (Debian: busybox-static)"
+    } else {
+        return false;
+    };
+    eprintln!("skipped {name}: {reason}");
+    true
+}
+
+/// The cgroup directory of a process that has a v1 controller, or the cgroup2's.
+pub(crate) fn cgroup_of(pid: i32, controller: &str) -> PathBuf {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let below = |mark: &str| text.lines().find_map(|line| line.split_once(mark)).map(|(_, path)| path);
+    match below(&format!(":{controller}:/")) {
+        Some(path) => Path::new("/sys/fs/cgroup").join(controller).join(path),
+        None => Path::new("/sys/fs/cgroup").join(below("0::/").unwrap()),
+    }
+}
+
+/// Sets a limit of the cgroup of a process as root would by hand, on either layout: controller, v1 file, v2 file.
+pub(crate) fn limit(pid: i32, (controller, v1, v2): (&str, &str, &str), value: u64) {
+    let directory = cgroup_of(pid, controller);
+    let file = if directory.join(v1).exists() { v1 } else { v2 };
+    fs::write(directory.join(file), value.to_string())
+        .unwrap_or_else(|error| panic!("write {file}: {error}"));
+}
+
+/// Little memory and no swap.
+pub(crate) fn limit_memory(pid: i32, bytes: u64) {
+    limit(pid, ("memory", "memory.limit_in_bytes", "memory.max"), bytes);
+    let directory = cgroup_of(pid, "memory");
+    // Where swap is not counted there is no file.
+    let _ = fs::write(directory.join("memory.memsw.limit_in_bytes"), bytes.to_string());
+    let _ = fs::write(directory.join("memory.swap.max"), "0");
+}
+
 /// A directory with a bundle and a state root; removed in the end, with the containers that a failed test left.
 pub(crate) struct World {
     pub(crate) directory: PathBuf,

@@ -10,8 +10,8 @@
 mod args;
 mod bundle;
 mod commands;
-mod ending;
 mod duration;
+mod ending;
 mod failure;
 mod foreground;
 mod handed;

@@ -213,8 +213,14 @@ pub(super) fn usage(places: Places<'_>, what: StatsSet) -> Result<Usage> {
         usage.present = usage.present | StatsSet::PIDS;
     }
     if let Some(path) = wanted(StatsSet::IO, "blkio") {
-        let IoStats { service_bytes, serviced, .. } = io(files, path)?;
-        (usage.io_read_bytes, usage.io_write_bytes) = sums(&service_bytes);
+        // Whatever scheduler a device has, throttling sees all that goes to it.
+        let mut read =
+            |name: &str| files.text(path, name).map(|text| text.map(parse::blkio).unwrap_or_default());
+        let (bytes, serviced) = (
+            read("blkio.throttle.io_service_bytes_recursive")?,
+            read("blkio.throttle.io_serviced_recursive")?,
+        );
+        (usage.io_read_bytes, usage.io_write_bytes) = sums(&bytes);
         (usage.io_reads, usage.io_writes) = sums(&serviced);
         usage.present = usage.present | StatsSet::IO;
     }
