@@ -297,6 +297,33 @@
 #define RR_STDIO_PIPE 3
 
 /**
+ * Moment: the namespaces are there, nothing in them is done yet; after the hooks `prestart` of the config. Since 0.1.
+ */
+#define RR_HOOK_PRESTART 1
+
+/**
+ * Moment: right after `RR_HOOK_PRESTART` and the hooks `createRuntime`. Since 0.1.
+ */
+#define RR_HOOK_CREATE_RUNTIME 2
+
+/**
+ * Moment: the program was executed; after the hooks `poststart`. Since 0.1.
+ */
+#define RR_HOOK_POSTSTART 3
+
+/**
+ * Moment: the container was deleted, or could not be created; after the hooks `poststop`. Since 0.1.
+ */
+#define RR_HOOK_POSTSTOP 4
+
+/**
+ * The container's first process is not a child of the calling process: it goes to the nearest subreaper
+ * (`PR_SET_CHILD_SUBREAPER`), or to the first process of the caller's pid namespace, as that of the command line's
+ * `create` does. How it ended is known only where the kernel keeps it (`RR_EXIT_STATUS_LOST`). Since 0.1.
+ */
+#define RR_CREATE_DETACHED (1 << 0)
+
+/**
  * `MS_MOVE` and chroot instead of pivot_root, for a host whose root is an initramfs. Since 0.1.
  */
 #define RR_CREATE_NO_PIVOT (1 << 1)
@@ -305,6 +332,12 @@
  * Keep the caller's session keyring. Since 0.1.
  */
 #define RR_CREATE_NO_NEW_KEYRING (1 << 2)
+
+/**
+ * Keep the listener of the config's seccomp filter (`SCMP_ACT_NOTIFY`) for `rr_take_seccomp_fd`; `listenerPath` is not
+ * needed then, and not used. Since 0.1.
+ */
+#define RR_CREATE_WANT_SECCOMP_FD (1 << 3)
 
 /**
  * Signal every process of the container. Since 0.1.
@@ -408,6 +441,121 @@
 #define RR_EXIT_STATUS_LOST (1 << 2)
 
 /**
+ * Statistics: processor time. Since 0.1.
+ */
+#define RR_STATS_CPU (1 << 0)
+
+/**
+ * Statistics: memory, and how often it ran out. Since 0.1.
+ */
+#define RR_STATS_MEMORY (1 << 1)
+
+/**
+ * Statistics: processes and threads. Since 0.1.
+ */
+#define RR_STATS_PIDS (1 << 2)
+
+/**
+ * Statistics: block devices. Since 0.1.
+ */
+#define RR_STATS_IO (1 << 3)
+
+/**
+ * Statistics: stalls (the kernel's psi.rst). Since 0.1.
+ */
+#define RR_STATS_PRESSURE (1 << 4)
+
+/**
+ * Statistics: RDMA resources. Since 0.1.
+ */
+#define RR_STATS_RDMA (1 << 5)
+
+/**
+ * Statistics: processor time by CPU, which cgroup v1 alone counts. Since 0.1.
+ */
+#define RR_STATS_PERCPU (1 << 6)
+
+/**
+ * Event: nothing after all; go on waiting. Since 0.1.
+ */
+#define RR_EV_NONE 0
+
+/**
+ * Event: the container's first process has ended; `exit_code`, `exit_sig` and `exit_flags` say how. Since 0.1.
+ */
+#define RR_EV_EXIT 1
+
+/**
+ * Event: memory ran out, `count` times since the last such event. Since 0.1.
+ */
+#define RR_EV_OOM 2
+
+/**
+ * Event: processes were killed because of it, `count` of them since the last such event. Since 0.1.
+ */
+#define RR_EV_OOM_KILL 3
+
+/**
+ * Event: the time for statistics has come; `json` has them, as `rr_stats_json` makes them. Since 0.1.
+ */
+#define RR_EV_STATS 4
+
+/**
+ * Event: processes waited for a resource, as the trigger of the options says whose number is in `index`. Since 0.1.
+ */
+#define RR_EV_PRESSURE 5
+
+/**
+ * Event: the container was paused (`status` is `RR_PAUSED`) or goes on, whoever did it. Since 0.1.
+ */
+#define RR_EV_STATE 6
+
+/**
+ * Event: nothing more will come. Since 0.1.
+ */
+#define RR_EV_END 7
+
+/**
+ * In `mask`: wants `RR_EV_EXIT`. Since 0.1.
+ */
+#define RR_WANT_EXIT (1 << 1)
+
+/**
+ * In `mask`: wants `RR_EV_OOM` and `RR_EV_OOM_KILL`. Since 0.1.
+ */
+#define RR_WANT_OOM (1 << 2)
+
+/**
+ * In `mask`: wants `RR_EV_STATS`. Since 0.1.
+ */
+#define RR_WANT_STATS (1 << 4)
+
+/**
+ * In `mask`: wants `RR_EV_STATE`. Since 0.1.
+ */
+#define RR_WANT_STATE (1 << 6)
+
+/**
+ * The first process was ended by SIGKILL, and processes of the container had been killed for lack of memory. Since 0.1.
+ */
+#define RR_EXIT_OOM_KILLED (1 << 0)
+
+/**
+ * Pressure: waiting for a CPU. Since 0.1.
+ */
+#define RR_PRESSURE_CPU 1
+
+/**
+ * Pressure: waiting for memory. Since 0.1.
+ */
+#define RR_PRESSURE_MEMORY 2
+
+/**
+ * Pressure: waiting for block devices. Since 0.1.
+ */
+#define RR_PRESSURE_IO 3
+
+/**
  * A container, made here, by another process or by the command line. The handle is not the container: giving
  * it back stops and deletes nothing. Any number of threads may use one at once; calls that change a
  * container follow one another, across processes too. Since 0.1.
@@ -428,6 +576,12 @@ typedef struct rr_context rr_context;
  * it at once. It is independent of the context and the container that it came from. Since 0.1.
  */
 typedef struct rr_error rr_error;
+
+/**
+ * The events of one container, from `rr_events` on. Any number of threads may use one; each event is had by one of them.
+ * A host that watches many containers puts their descriptors into one epoll. Since 0.1.
+ */
+typedef struct rr_event_stream rr_event_stream;
 
 /**
  * A process of a container. It is held by a pidfd, so no other process is ever meant by mistake, and it
@@ -593,6 +747,21 @@ typedef struct rr_io {
 } rr_io;
 
 /**
+ * A function of the host's in place of a hook program: what `createRuntime` does for a network can be done here without
+ * a process. `data` is the options' `hook_data`, `kind` one of `RR_HOOK_*`, `pid` the container's first process (0 at
+ * `RR_HOOK_POSTSTOP`), `state_json` the container's state as hook programs read it, `len` bytes and a closing 0.
+ *
+ * It runs on the thread of the call that has come to the moment, during that call and never after it: the first two in
+ * `rr_create` or `rr_run`, `RR_HOOK_POSTSTART` in `rr_start` or `rr_run`, `RR_HOOK_POSTSTOP` in `rr_delete`, the latter
+ * two if the handle is the one that the create gave. Anything but `RR_OK` has the effect that a failed hook has: the
+ * call ends with `RR_E_HOOK` and nothing is left behind; at `RR_HOOK_POSTSTOP` a line in the log.
+ *
+ * The text is borrowed until it returns. It may call this library, but not for the container that it is called for. It
+ * must not unwind (C++ exceptions), longjmp, or give away a handle that the call uses. Since 0.1.
+ */
+typedef rr_code (*rr_hook_fn)(void *data, int kind, pid_t pid, const char *state_json, size_t len);
+
+/**
  * How long a call may take and what ends it early. NULL in its place, or all zero, waits for ever.
  *
  * A call that is ended leaves nothing half-made behind. Since 0.1.
@@ -640,6 +809,15 @@ typedef struct rr_create_options {
    */
   size_t config_len;
   /**
+   * The root filesystem, a descriptor plus one: an open directory, instead of the config's `root.path`; 0: none. It is
+   * found by its path in the caller's mount namespace, and it is an error if another directory is there by then.
+   */
+  int32_t rootfs_fd_plus1;
+  /**
+   * Zero.
+   */
+  uint32_t reserved0;
+  /**
    * A file that receives the pid of the container's first process, decimal digits and nothing else; NULL:
    * none.
    */
@@ -649,6 +827,14 @@ typedef struct rr_create_options {
    * back into it.
    */
   struct rr_io *io;
+  /**
+   * A function of the host's at the moments of hooks; NULL: none. The handle that the call gives keeps it.
+   */
+  rr_hook_fn hook;
+  /**
+   * The first argument of `hook`, usable as long as that handle is.
+   */
+  void *hook_data;
   /**
    * Deadline and cancellation; NULL: neither.
    */
@@ -700,6 +886,33 @@ typedef struct rr_exec_options {
    */
   const struct rr_call *call;
 } rr_exec_options;
+
+/**
+ * What an update changes beside `linux.resources`. Fill it with `rr_update_options_init`. Everything in it is copied
+ * before the call returns. Since 0.1.
+ */
+typedef struct rr_update_options {
+  /**
+   * Set by `rr_update_options_init`.
+   */
+  size_t size;
+  /**
+   * Zero.
+   */
+  uint64_t flags;
+  /**
+   * A line for the container's group in resctrl, `L3:0=f`; NULL: none.
+   */
+  const char *l3_cache_schema;
+  /**
+   * Likewise, `MB:0=50`; NULL: none.
+   */
+  const char *mem_bw_schema;
+  /**
+   * Deadline and cancellation; NULL: neither.
+   */
+  const struct rr_call *call;
+} rr_update_options;
 
 /**
  * What a container is doing. Set `size` to `sizeof(rr_state_info)` before the call; only so much is written.
@@ -755,6 +968,291 @@ typedef struct rr_exit {
   int64_t exited_ns;
 } rr_exit;
 
+/**
+ * Which numbers `rr_stats` reads. NULL in its place reads all groups but the times by CPU. Since 0.1.
+ */
+typedef struct rr_stats_options {
+  /**
+   * `sizeof(rr_stats_options)`.
+   */
+  size_t size;
+  /**
+   * `RR_STATS_*`: a group that is not asked for costs nothing. 0: all but `RR_STATS_PERCPU`.
+   */
+  uint64_t what;
+  /**
+   * Room for the nanoseconds by CPU; NULL with `percpu_cap` 0. Needed with `RR_STATS_PERCPU` only.
+   */
+  uint64_t *percpu;
+  /**
+   * How many fit there.
+   */
+  size_t percpu_cap;
+} rr_stats_options;
+
+/**
+ * What the kernel counts for a container. Set `size` to `sizeof(rr_stats_info)` before the call; only so much is written.
+ * Times are nanoseconds, sizes bytes, and what this kernel does not count is 0. The files are those of the
+ * kernel's cgroup-v2.rst, or cgroup-v1. Since 0.1.
+ */
+typedef struct rr_stats_info {
+  /**
+   * `sizeof(rr_stats_info)`, set by the caller.
+   */
+  size_t size;
+  /**
+   * The `RR_STATS_*` groups that were read: asked for, and counted here.
+   */
+  uint64_t present;
+  /**
+   * When: nanoseconds since 1970 UTC.
+   */
+  int64_t taken_ns;
+  /**
+   * Processor time.
+   */
+  uint64_t cpu_total;
+  /**
+   * In programs.
+   */
+  uint64_t cpu_user;
+  /**
+   * In the kernel.
+   */
+  uint64_t cpu_kernel;
+  /**
+   * Periods of the CPU quota that have passed.
+   */
+  uint64_t cpu_periods;
+  /**
+   * Those in which the quota was used up.
+   */
+  uint64_t cpu_throttled_periods;
+  /**
+   * Time not had because of it.
+   */
+  uint64_t cpu_throttled;
+  /**
+   * Memory in use, cached files included.
+   */
+  uint64_t memory_usage;
+  /**
+   * Its limit; `UINT64_MAX` for none.
+   */
+  uint64_t memory_limit;
+  /**
+   * The most in use so far (on v2 KERNEL 5.19).
+   */
+  uint64_t memory_max;
+  /**
+   * How often the limit was hit.
+   */
+  uint64_t memory_failcnt;
+  /**
+   * Of the memory, what is not of files.
+   */
+  uint64_t memory_anon;
+  /**
+   * What is of files.
+   */
+  uint64_t memory_file;
+  /**
+   * Of that, what was not used lately: `memory_usage` less this is what kubelet calls the working set.
+   */
+  uint64_t memory_inactive_file;
+  /**
+   * The kernel's own.
+   */
+  uint64_t memory_kernel;
+  /**
+   * On swap.
+   */
+  uint64_t memory_swap;
+  /**
+   * Page faults.
+   */
+  uint64_t memory_pgfault;
+  /**
+   * Those that had to read.
+   */
+  uint64_t memory_pgmajfault;
+  /**
+   * How often memory ran out (v2).
+   */
+  uint64_t memory_oom;
+  /**
+   * Processes killed because of it.
+   */
+  uint64_t memory_oom_kill;
+  /**
+   * Processes and threads.
+   */
+  uint64_t pids_current;
+  /**
+   * Their limit; `UINT64_MAX` for none.
+   */
+  uint64_t pids_limit;
+  /**
+   * Read from all block devices.
+   */
+  uint64_t io_read_bytes;
+  /**
+   * Written to them.
+   */
+  uint64_t io_write_bytes;
+  /**
+   * Read operations.
+   */
+  uint64_t io_reads;
+  /**
+   * Write operations.
+   */
+  uint64_t io_writes;
+  /**
+   * Time in which some processes waited for a CPU.
+   */
+  uint64_t cpu_some;
+  /**
+   * Time in which all waited for one.
+   */
+  uint64_t cpu_full;
+  /**
+   * Time in which some waited for memory.
+   */
+  uint64_t memory_some;
+  /**
+   * Time in which all waited for memory.
+   */
+  uint64_t memory_full;
+  /**
+   * Time in which some waited for I/O.
+   */
+  uint64_t io_some;
+  /**
+   * Time in which all waited for I/O.
+   */
+  uint64_t io_full;
+  /**
+   * HCA handles of all devices.
+   */
+  uint64_t rdma_handles;
+  /**
+   * HCA objects of all devices.
+   */
+  uint64_t rdma_objects;
+  /**
+   * How many CPUs there are times of; no more than `percpu_cap` of the options were written.
+   */
+  size_t n_percpu;
+} rr_stats_info;
+
+/**
+ * Stalls that are worth an event (the kernel's psi.rst): `stall_us` of waiting within `window_us`. Since 0.1.
+ */
+typedef struct rr_pressure {
+  /**
+   * `RR_PRESSURE_*`.
+   */
+  uint32_t resource;
+  /**
+   * 0: some processes wait; 1: all do.
+   */
+  uint32_t full;
+  /**
+   * Microseconds, at least 1.
+   */
+  uint32_t stall_us;
+  /**
+   * Microseconds: 500000 to 10000000; without CAP_SYS_RESOURCE a multiple of 2000000 (KERNEL 6.5).
+   */
+  uint32_t window_us;
+} rr_pressure;
+
+/**
+ * Which events are wanted. NULL in its place, or all zero: exit and OOM. Since 0.1.
+ */
+typedef struct rr_events_options {
+  /**
+   * `sizeof(rr_events_options)`.
+   */
+  size_t size;
+  /**
+   * `RR_WANT_*`; 0: exit, and OOM if the container's memory is counted. What is asked for here and cannot be told
+   * is an error.
+   */
+  uint64_t mask;
+  /**
+   * Milliseconds between two `RR_EV_STATS`; 0: 5000.
+   */
+  uint32_t stats_interval_ms;
+  /**
+   * 0.
+   */
+  uint32_t reserved0;
+  /**
+   * Triggers for `RR_EV_PRESSURE`; copied.
+   */
+  const struct rr_pressure *pressure;
+  /**
+   * How many.
+   */
+  size_t n_pressure;
+} rr_events_options;
+
+/**
+ * What happened. Set `size` to `sizeof(rr_event)` before the call; only so much is written. Since 0.1.
+ */
+typedef struct rr_event {
+  /**
+   * `sizeof(rr_event)`, set by the caller.
+   */
+  size_t size;
+  /**
+   * `RR_EV_*`; a later version may have more: pass them over.
+   */
+  int32_t type;
+  /**
+   * The container's first process, as the host sees it.
+   */
+  pid_t pid;
+  /**
+   * When it was seen: nanoseconds since 1970 UTC.
+   */
+  int64_t time_ns;
+  /**
+   * OOM, OOM_KILL: how often, how many.
+   */
+  uint64_t count;
+  /**
+   * EXIT: the code, when `exit_sig` is 0.
+   */
+  int32_t exit_code;
+  /**
+   * EXIT: the signal that ended it.
+   */
+  int32_t exit_sig;
+  /**
+   * EXIT: `RR_EXIT_*`.
+   */
+  uint64_t exit_flags;
+  /**
+   * STATE: `RR_PAUSED`, or `RR_RUNNING` or `RR_CREATED` when it goes on.
+   */
+  int32_t status;
+  /**
+   * PRESSURE: which trigger of the options.
+   */
+  uint32_t index;
+  /**
+   * STATS: text that ends with a 0, borrowed until the next `rr_event_stream_next` on this stream; else NULL.
+   */
+  const char *json;
+  /**
+   * Its length.
+   */
+  size_t json_len;
+} rr_event;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -775,9 +1273,10 @@ const char *rr_version_string(void);
 
 /**
  * Whether the library at run time has an ability. The names so far: `"cancel"` (`rr_call`'s deadline and
- * descriptor), `"config-bytes"` (a config without a bundle), `"console"` (terminals), `"exec"`, `"fd-map"` (further
- * descriptors by number), `"init-memfd"` (no helper program need be installed), `"log"`, `"open-cgroup"`, `"open-ns"`
- * and `"stdio-pipe"`.
+ * descriptor), `"config-bytes"` (a config without a bundle), `"console"` (terminals), `"detached"`
+ * (`RR_CREATE_DETACHED`), `"exec"`, `"fd-map"` (further descriptors by number), `"hook"` (`rr_hook_fn`),
+ * `"init-memfd"` (no helper program need be installed), `"log"`, `"open-cgroup"`, `"open-ns"`, `"rootfs-fd"` (a
+ * root filesystem by descriptor), `"seccomp-fd"` (`rr_take_seccomp_fd`) and `"stdio-pipe"`.
  *
  * It is about the library, not about the host or its kernel; what those lack a call says with `RR_E_UNSUPPORTED`. A
  * name it does not know, and NULL, give false. Any thread, does not block, may be called in a signal handler. Since
@@ -900,8 +1399,8 @@ void rr_create_options_init(struct rr_create_options *options, size_t size);
  * `id` is letters, digits and `_ + - .`; it is unique in the state root. On success `*out` is the caller's
  * (`rr_container_unref`, which leaves the container alone), and so are the host's ends of pipes in
  * `options->io`. The first process is a child of the calling process and inherits from the calling *thread*
- * what a child does: credentials, namespaces, cgroup, affinity, nice value, keyring, seccomp filter. On
- * failure nothing is left behind.
+ * what a child does: credentials, namespaces, cgroup, affinity, nice value, keyring, seccomp filter
+ * (`RR_CREATE_DETACHED`: it inherits the same, and is nobody's child). On failure nothing is left behind.
  *
  * Any thread. Blocks until the container is ready, as long as `options->call` allows; hooks of the config
  * run meanwhile. Since 0.1.
@@ -1065,6 +1564,35 @@ rr_code rr_exec(struct rr_container *c,
                 struct rr_error **err);
 
 /**
+ * Fills options with the default of everything: pass `sizeof(rr_update_options)` as `size`.
+ *
+ * NULL is fine. Any thread, does not block. Since 0.1.
+ */
+void rr_update_options_init(struct rr_update_options *options, size_t size);
+
+/**
+ * Changes the limits of a container that has not stopped, and remembers them for the next update.
+ *
+ * `resources` is a `linux.resources` object of the runtime specification as JSON, `len` bytes:
+ * `{"memory": {"limit": 268435456}}`; NULL with 0: none. Memory is in bytes, time in microseconds. What it leaves out
+ * keeps its value; where a number is asked for, 0 leaves it out and -1 lifts the limit. Device rules, where there are
+ * any, take the place of all that were (cgroup-v1/devices.rst, or a `BPF_PROG_TYPE_CGROUP_DEVICE` program), without a
+ * moment in which a device is gone that both allow. `options` may be NULL.
+ *
+ * On failure everything is as it was. Any thread, does not block but for the container's lock. Since 0.1.
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL), `RR_E_INVALID_SPEC` (the message names the place in the JSON),
+ * `RR_E_NOT_RUNNING` (it has stopped), `RR_E_NOT_FOUND`, `RR_E_CGROUP` (the kernel refuses, or has no such controller),
+ * `RR_E_PERMISSION`, `RR_E_BUSY`, `RR_E_TIMEOUT`, `RR_E_CANCELLED`, `RR_E_FORKED`, `RR_E_UNSUPPORTED` (the cgroup version has no such limit; a schema
+ * without a group in resctrl; unknown bits), `RR_E_SYSTEM`.
+ */
+rr_code rr_update(struct rr_container *c,
+                  const char *resources,
+                  size_t len,
+                  const struct rr_update_options *options,
+                  struct rr_error **err);
+
+/**
  * What a container is doing now, without JSON.
  *
  * `out->size` must be set. Any thread, does not block. Since 0.1.
@@ -1132,6 +1660,21 @@ rr_code rr_open_ns(struct rr_container *c,
 rr_code rr_open_cgroup(struct rr_container *c,
                        int *fd,
                        struct rr_error **err);
+
+/**
+ * Takes the listener of the seccomp filter of a container that was created with `RR_CREATE_WANT_SECCOMP_FD`, from the
+ * handle that the create gave (seccomp_unotify(2)); then those of the processes that this handle executed, in their
+ * order. Each can be taken once; what nobody takes is closed with the handle, and the calls that it would answer fail
+ * with ENOSYS.
+ *
+ * On success `*fd` is the caller's to close, close-on-exec. Any thread, does not block. Since 0.1.
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL), `RR_E_SECCOMP` (there is none: not asked for, none in the profile, or taken),
+ * `RR_E_FORKED`.
+ */
+rr_code rr_take_seccomp_fd(struct rr_container *c,
+                           int *fd,
+                           struct rr_error **err);
 
 /**
  * A default `config.json`, as the command line's `spec` writes it.
@@ -1237,6 +1780,92 @@ struct rr_process *rr_process_ref(struct rr_process *p);
  * NULL is fine. Any thread, once per owner, does not block. Since 0.1.
  */
 void rr_process_unref(struct rr_process *p);
+
+/**
+ * Fills the struct with its defaults. Since 0.1.
+ */
+void rr_stats_options_init(struct rr_stats_options *o, size_t size);
+
+/**
+ * What the kernel counts for a container, as flat numbers: a few small files are read, nothing is parsed but them, and
+ * whether the container runs is not asked. A handle that is kept remembers where the files are.
+ *
+ * `o` may be NULL; `out->size` must be set. Any thread, does not block. Since 0.1.
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL, a size that is none), `RR_E_UNSUPPORTED` (unknown bits),
+ * `RR_E_NOT_FOUND` (it was deleted), `RR_E_CGROUP` (it has no cgroups, or they are gone), `RR_E_PERMISSION`,
+ * `RR_E_STATE_CORRUPT`, `RR_E_FORKED`, `RR_E_SYSTEM`.
+ */
+rr_code rr_stats(struct rr_container *c,
+                 const struct rr_stats_options *o,
+                 struct rr_stats_info *out,
+                 struct rr_error **err);
+
+/**
+ * Everything that the kernel counts for a container, as the JSON that is the `data` of what the command line's
+ * `events --stats` prints: runc's names and units.
+ *
+ * On success `*out` is the caller's (`rr_buf_free`). Any thread, does not block. Since 0.1.
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL), `RR_E_NOT_RUNNING` (it has stopped), `RR_E_NOT_FOUND`, `RR_E_CGROUP`,
+ * `RR_E_PERMISSION`, `RR_E_STATE_CORRUPT`, `RR_E_FORKED`, `RR_E_SYSTEM`.
+ */
+rr_code rr_stats_json(struct rr_container *c,
+                      struct rr_buf *out,
+                      struct rr_error **err);
+
+/**
+ * Fills the struct with its defaults. Since 0.1.
+ */
+void rr_events_options_init(struct rr_events_options *o, size_t size);
+
+/**
+ * Begins to listen to a container, made here or elsewhere. What happened before is not told; of a container that this
+ * context started and that has ended, the end is.
+ *
+ * `o` may be NULL. On success `*out` is the caller's (`rr_event_stream_close`); it needs `c` no longer. Any
+ * thread, does not block. Since 0.1; the kernel's cgroup-v2.rst (`memory.events`, `cgroup.events`), psi.rst,
+ * cgroup-v1/memory.rst (OOM control).
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL, a trigger that the kernel does not take), `RR_E_UNSUPPORTED`
+ * (unknown bits, no PSI), `RR_E_NOT_RUNNING` (it has ended, and this context did not start it),
+ * `RR_E_NOT_FOUND`, `RR_E_CGROUP` (its cgroups cannot tell), `RR_E_FORKED`, `RR_E_SYSTEM` (no descriptors
+ * left).
+ */
+rr_code rr_events(struct rr_container *c,
+                  const struct rr_events_options *o,
+                  struct rr_event_stream **out,
+                  struct rr_error **err);
+
+/**
+ * The stream's descriptor, for poll or epoll: readable means that `rr_event_stream_next` will not wait. It stays readable
+ * as long as there is something to be had, and for ever after the end.
+ *
+ * Borrowed: it closes with the stream. -1 for NULL and in a forked child. Any thread, does not block. Since 0.1.
+ */
+int rr_event_stream_fd(const struct rr_event_stream *ev);
+
+/**
+ * Takes the next event; waits for one if there is none, as long as `call` says.
+ *
+ * When the descriptor was readable it does not wait, but what made it so may turn out to be nothing:
+ * `RR_EV_NONE`. The OOM events of a container come before its `RR_EV_EXIT`, `RR_EV_END` comes last, whatever was asked
+ * for, and then every time. `call` may be NULL; `out->size` must be set. Any thread. Since 0.1.
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL, a size that is none), `RR_E_TIMEOUT`, `RR_E_CANCELLED`, `RR_E_FORKED`,
+ * `RR_E_SYSTEM`.
+ */
+rr_code rr_event_stream_next(struct rr_event_stream *ev,
+                             const struct rr_call *call,
+                             struct rr_event *out,
+                             struct rr_error **err);
+
+/**
+ * Ends a stream and closes all that it held.
+ *
+ * NULL is fine. Any thread, once per stream, does not block. Since 0.1.
+ */
+void rr_event_stream_close(struct rr_event_stream *ev);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -60,7 +60,7 @@ impl Refusal {
 /// Whether the directory has every controller that its values need.
 pub(super) fn check(directory: &Directory, refused: Option<&Refusal>) -> Result<()> {
     let path = directory.path.as_path();
-    let needed = || directory.writes.iter().filter_map(|(file, _)| file.split('.').next());
+    let needed = || directory.writes.iter().filter_map(|write| write.file.split('.').next());
     threaded(path, needed().any(|controller| OF_DOMAINS.contains(&controller)))?;
     let has = words(path, "cgroup.controllers");
     let known = |name: &&str| directory.enable.iter().any(|known| known == name);
