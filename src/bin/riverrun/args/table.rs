@@ -259,7 +259,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "events",
-        about: "print what happens to a container, and what is counted for it",
+        about: "print what happens to a container, and its statistics",
         arguments: ID,
         arity: Arity::Exactly(1),
         tail: false,
