@@ -44,7 +44,8 @@ static INSTALLED: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 fn static_library(products: &Path) -> PathBuf {
-    let places = [products.join("libriverrun.a"), products.join("deps/libriverrun.a")];
+    // `cargo test` makes the one in `deps`; the other is of the last `cargo build`, whenever that was.
+    let places = [products.join("deps/libriverrun.a"), products.join("libriverrun.a")];
     places.iter().find(|path| path.exists()).expect("cargo built the static library").clone()
 }
 
