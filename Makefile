@@ -152,10 +152,10 @@ lint: ## formatting and clippy, warnings are errors
 header: ## writes include/riverrun.h from src/ffi, and the man pages of its functions from it
 	echo "==> header: include/riverrun.h, man/man3"
 	RIVERRUN_BLESS=1 $(CARGO) test --quiet --test header committed_ >/dev/null
+	python3 bindings/python/generate.py
 
 abi-baseline: ## writes what abidiff compares with (abigail-tools): a release's business
 	RIVERRUN_BLESS=1 $(CARGO) test --quiet --test guard abi_only_grows >/dev/null
-	python3 bindings/python/generate.py
 
 man: ## writes the man pages from the command line's own table
 	echo "==> man: man/"

@@ -239,6 +239,39 @@ struct State {
   int64_t created_ns = 0;
 };
 
+/// One thing that happened to a container.
+struct Event {
+  int type = RR_EV_NONE;  ///< RR_EV_*
+  pid_t pid = 0;
+  int64_t time_ns = 0;
+  uint64_t count = 0;
+  int exit_code = 0, exit_signal = 0;  ///< of RR_EV_EXIT
+  uint64_t exit_flags = 0;             ///< RR_EXIT_*
+  int status = 0;                      ///< of RR_EV_STATE
+  std::string json;                    ///< of RR_EV_STATS
+};
+
+/// What happens to a container, with one descriptor for the host's own loop.
+class EventStream {
+ public:
+  explicit EventStream(rr_event_stream *handle) : handle_(handle) {}
+
+  /// Borrowed: readable when next() will not wait.
+  [[nodiscard]] int fd() const { return rr_event_stream_fd(handle_.get()); }
+  /// Waits for the next one. Out of memory comes before the exit, RR_EV_END last.
+  Event next(const Limits &limits = {}) {
+    rr_event told{};
+    told.size = sizeof told;
+    rr_call call = limits.c();
+    detail::check([&](rr_error **error) { return rr_event_stream_next(handle_.get(), &call, &told, error); });
+    return {told.type, told.pid, told.time_ns, told.count, told.exit_code, told.exit_sig, told.exit_flags, told.status,
+            told.json ? std::string(told.json, told.json_len) : std::string()};
+  }
+
+ private:
+  detail::Handle<rr_event_stream, rr_event_stream_close> handle_;
+};
+
 /// Options of Container::exec.
 struct ExecOptions {
   Io io;
@@ -309,6 +342,39 @@ class Container {
       found.resize(all ? count : count * 2);
       if (all) return found;
     }
+  }
+  void pause(const Limits &limits = {}) const {
+    rr_call call = limits.c();
+    detail::check([&](rr_error **error) { return rr_pause(get(), &call, error); });
+  }
+  void resume(const Limits &limits = {}) const {
+    rr_call call = limits.c();
+    detail::check([&](rr_error **error) { return rr_resume(get(), &call, error); });
+  }
+  /// `resources` is a `linux.resources` object, as JSON; what is left out stays.
+  void update(std::string_view resources, const Limits &limits = {}) const {
+    rr_call call = limits.c();
+    rr_update_options options;
+    rr_update_options_init(&options, sizeof options);
+    options.call = &call;
+    detail::check([&](rr_error **error) { return rr_update(get(), resources.data(), resources.size(), &options, error); });
+  }
+  /// What the kernel counts, as flat numbers.
+  [[nodiscard]] rr_stats_info stats() const {
+    rr_stats_info info{};
+    info.size = sizeof info;
+    detail::check([&](rr_error **error) { return rr_stats(get(), nullptr, &info, error); });
+    return info;
+  }
+  /// The `data` of what the command line's `events --stats` prints.
+  [[nodiscard]] std::string stats_json() const {
+    return detail::bytes([&](rr_buf *buf, rr_error **error) { return rr_stats_json(get(), buf, error); });
+  }
+  /// Listens from now on; without options to exit and out of memory.
+  [[nodiscard]] EventStream events(const rr_events_options *options = nullptr) const {
+    rr_event_stream *stream = nullptr;
+    detail::check([&](rr_error **error) { return rr_events(get(), options, &stream, error); });
+    return EventStream(stream);
   }
   /// A namespace of the container; `kind` is one of RR_NS_*.
   [[nodiscard]] Fd open_namespace(int kind) const {

@@ -73,6 +73,13 @@ var claims = map[string]func(*testing.T){
 	"forked_child_is_refused":                  forkedChildIsRefused,
 	"host_is_untouched":                        hostIsUntouched,
 	"namespace_is_opened":                      namespaceIsOpened,
+	"pause_freezes_and_resume_thaws":           pauseFreezesAndResumeThaws,
+	"update_changes_a_limit":                   updateChangesALimit,
+	"stats_count_what_runs":                    statsCountWhatRuns,
+	"stats_document_is_the_command_lines":      statsDocumentIsTheCommandLines,
+	"events_end_with_exit":                     eventsEndWithExit,
+	"events_tell_out_of_memory_before_exit":    eventsTellOutOfMemoryBeforeExit,
+	"events_of_many_in_one_loop":               eventsOfManyInOneLoop,
 }
 
 var (
@@ -646,4 +653,133 @@ func namespaceIsOpened(t *testing.T) {
 	theirs, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", file.Fd()))
 	must(t, err)
 	expect(t, strings.HasPrefix(theirs, "uts:") && theirs != mine, theirs)
+}
+
+// ---- pause, limits, numbers, events ----
+
+func pauseFreezesAndResumeThaws(t *testing.T) {
+	web := run(t, "sleep 60", riverrun.NullIO)
+	must(t, web.Pause(background))
+	expect(t, state(t, web).Status == riverrun.Paused)
+	_, err := web.Exec(background, riverrun.ExecOptions{Args: []string{"/bin/true"}, IO: riverrun.NullIO})
+	refused(t, err, riverrun.ErrPaused)
+	must(t, web.Resume(background))
+	expect(t, state(t, web).Status == riverrun.Running)
+	process, err := web.Exec(background, riverrun.ExecOptions{Args: []string{"/bin/true"}, IO: riverrun.NullIO})
+	must(t, err)
+	expect(t, wait(t, process).Code == 0)
+}
+
+func stats(t *testing.T, web *riverrun.Container) riverrun.Stats {
+	t.Helper()
+	stats, err := web.Stats()
+	must(t, err)
+	return stats
+}
+
+func updateChangesALimit(t *testing.T) {
+	web := run(t, "sleep 60", riverrun.NullIO)
+	must(t, web.Update(background, json.RawMessage(`{"pids":{"limit":77}}`), riverrun.UpdateOptions{}))
+	expect(t, stats(t, web).PidsLimit == 77)
+}
+
+func statsCountWhatRuns(t *testing.T) {
+	web := run(t, "sleep 60 & wait", riverrun.NullIO)
+	for end := time.Now().Add(long); stats(t, web).Pids != 2; time.Sleep(10 * time.Millisecond) {
+		expect(t, time.Now().Before(end))
+	}
+	expect(t, stats(t, web).MemoryUsage > 0)
+}
+
+func statsDocumentIsTheCommandLines(t *testing.T) {
+	bytes, err := run(t, "sleep 60", riverrun.NullIO).StatsDocument()
+	must(t, err)
+	var document struct {
+		Pids   struct{ Current uint64 }
+		Memory struct{ Usage struct{ Usage uint64 } }
+	}
+	must(t, json.Unmarshal(bytes, &document))
+	expect(t, document.Pids.Current == 1 && document.Memory.Usage.Usage > 0, string(bytes))
+}
+
+// toTheEnd is every event of a stream, by type.
+func toTheEnd(t *testing.T, stream *riverrun.EventStream) []riverrun.Event {
+	t.Helper()
+	defer stream.Close()
+	ctx, cancel := context.WithTimeout(background, long)
+	defer cancel()
+	var all []riverrun.Event
+	for len(all) == 0 || all[len(all)-1].Type != riverrun.EventEnd {
+		event, err := stream.Next(ctx)
+		must(t, err)
+		all = append(all, event)
+	}
+	return all
+}
+
+func position(all []riverrun.Event, wanted riverrun.EventType) int {
+	for i, event := range all {
+		if event.Type == wanted {
+			return i
+		}
+	}
+	return -1
+}
+
+var withInput = riverrun.IO{Stdin: riverrun.Pipe, Stdout: riverrun.Null, Stderr: riverrun.Null}
+
+func eventsEndWithExit(t *testing.T) {
+	web := run(t, "read line; exit 6", withInput)
+	stream, err := web.Events(riverrun.EventsOptions{})
+	must(t, err)
+	web.Pipes.Stdin.Close()
+	all := toTheEnd(t, stream)
+	at := position(all, riverrun.EventExit)
+	expect(t, at >= 0 && all[at].Exit.Code == 6, all)
+}
+
+func eventsTellOutOfMemoryBeforeExit(t *testing.T) {
+	var made document
+	must(t, json.Unmarshal(shell(t, "read line; x=aaaaaaaa; while :; do x=$x$x; done"), &made))
+	made["linux"].(document)["resources"] = document{"memory": document{"limit": 16 << 20, "swap": 16 << 20}}
+	encoded, err := json.Marshal(made)
+	must(t, err)
+	web := started(t, riverrun.CreateOptions{Config: encoded, IO: withInput})
+	stream, err := web.Events(riverrun.EventsOptions{})
+	must(t, err)
+	_, err = web.Pipes.Stdin.WriteString("\n")
+	must(t, err)
+	all := toTheEnd(t, stream)
+	kill, exit := position(all, riverrun.EventOOMKill), position(all, riverrun.EventExit)
+	expect(t, kill >= 0 && kill < exit, all)
+}
+
+func eventsOfManyInOneLoop(t *testing.T) {
+	exits := make(chan int, 5)
+	for i := 0; i < 5; i++ {
+		web := run(t, "read line; exit 3", withInput)
+		stream, err := web.Events(riverrun.EventsOptions{})
+		must(t, err)
+		go func() {
+			defer stream.Close()
+			for {
+				event, err := stream.Next(background)
+				if err != nil || event.Type == riverrun.EventEnd {
+					return
+				}
+				if event.Type == riverrun.EventExit {
+					exits <- event.Exit.Code
+				}
+			}
+		}()
+		web.Pipes.Stdin.Close()
+	}
+	for i := 0; i < 5; i++ {
+		select {
+		case code := <-exits:
+			expect(t, code == 3, code)
+		case <-time.After(long):
+			t.Fatal("no exit was told")
+		}
+	}
 }

@@ -105,7 +105,7 @@ func duplicate(fd int, name string) (*os.File, error) {
 // Wait waits for the end, from any goroutine and any number of times. While it waits it holds no thread.
 func (p *Process) Wait(ctx context.Context) (Exit, error) {
 	defer runtime.KeepAlive(p)
-	if err := p.parked(ctx); err != nil {
+	if err := parked(ctx, C.rr_process_pidfd(p.handle), "wait for process"); err != nil {
 		return Exit{}, err
 	}
 	var m memory
@@ -122,15 +122,12 @@ func (p *Process) Wait(ctx context.Context) (Exit, error) {
 	}, nil
 }
 
-// parked returns when the process has ended. An epoll of its own holds the pidfd, and the runtime's poller that epoll: so the
-// library's descriptor keeps the mode that it has.
-func (p *Process) parked(ctx context.Context) error {
-	fd := C.rr_process_pidfd(p.handle)
-	if fd < 0 {
-		return check(ctx, func(err **C.rr_error) C.rr_code { return C.rr_process_signal(p.handle, 0, err) })
-	}
-	ended := func(uintptr) bool { return readable(fd) }
-	if ended(0) {
+// parked returns when a descriptor of the library's is readable. An epoll of its own holds the descriptor, and the runtime's
+// poller that epoll: so the library's descriptor keeps the mode that it has.
+func parked(ctx context.Context, fd C.int, doing string) error {
+	ready := func(uintptr) bool { return readable(fd) }
+	// A descriptor of a forked process is none: the call that follows says so.
+	if fd < 0 || ready(0) {
 		return nil
 	}
 	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
@@ -158,9 +155,9 @@ func (p *Process) parked(ctx context.Context) error {
 			}
 		}()
 	}
-	if err := conn.Read(ended); err != nil {
-		if ctx.Err() != nil {
-			return &Error{Code: ErrCancelled, Message: "wait for process: " + ctx.Err().Error(), Chain: []string{"wait for process", ctx.Err().Error()}, cause: ctx.Err()}
+	if err := conn.Read(ready); err != nil {
+		if cause := ctx.Err(); cause != nil {
+			return &Error{Code: ErrCancelled, Message: doing + ": " + cause.Error(), Chain: []string{doing, cause.Error()}, cause: cause}
 		}
 		return err
 	}

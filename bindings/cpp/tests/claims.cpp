@@ -475,6 +475,92 @@ void namespace_is_opened() {
   EXPECT(theirs.rfind("uts:", 0) == 0 && theirs != link("/proc/self/ns/uts"));
 }
 
+// ---- pause, limits, numbers, events ----
+
+void pause_freezes_and_resume_thaws() {
+  Running web("sleep 60");
+  web->pause(kLong);
+  EXPECT(web->state().status == RR_PAUSED);
+  refused(RR_E_PAUSED, [&] { (void)web->exec(process({"/bin/true"}), quiet_exec()); });
+  web->resume(kLong);
+  EXPECT(web->state().status == RR_RUNNING);
+  EXPECT(web->exec(process({"/bin/true"}), quiet_exec()).wait(kLong).code == 0);
+}
+void update_changes_a_limit() {
+  Running web("sleep 60");
+  web->update(R"({"pids":{"limit":77}})", kLong);
+  EXPECT(web->stats().pids_limit == 77);
+}
+void stats_count_what_runs() {
+  Running web("sleep 60 & wait");
+  for (int i = 0; i < 6000 && web->stats().pids_current != 2; ++i) std::this_thread::sleep_for(10ms);
+  EXPECT(web->stats().pids_current == 2 && web->stats().memory_usage > 0);
+}
+void stats_document_is_the_command_lines() {
+  Running web("sleep 60");
+  const auto document = web->stats_json();
+  EXPECT(has(document, R"("pids":{"current":1)") && has(document, R"("memory":{)"));
+}
+riverrun::CreateOptions with_input() {
+  auto options = quiet();
+  options.io.in = Stream::pipe();
+  return options;
+}
+std::vector<riverrun::Event> to_the_end(riverrun::EventStream stream) {
+  std::vector<riverrun::Event> all;
+  do all.push_back(stream.next(kLong));
+  while (all.back().type != RR_EV_END);
+  return all;
+}
+size_t position(const std::vector<riverrun::Event> &all, int type) {
+  for (size_t i = 0; i < all.size(); ++i)
+    if (all[i].type == type) return i;
+  fail("no event of type " + std::to_string(type));
+}
+void events_end_with_exit() {
+  Running web("read line; exit 6", with_input());
+  auto stream = web->events();
+  web->pipes.in.reset();
+  const auto all = to_the_end(std::move(stream));
+  EXPECT(all[position(all, RR_EV_EXIT)].exit_code == 6);
+}
+void events_tell_out_of_memory_before_exit() {
+  auto config = shell("read line; x=aaaaaaaa; while :; do x=$x$x; done");
+  const std::string linux_object = R"("linux":{)";
+  config.json.insert(config.json.find(linux_object) + linux_object.size(),
+                     R"("resources":{"memory":{"limit":16777216,"swap":16777216}},)");
+  Running web(config, with_input());
+  auto stream = web->events();
+  write_all(web->pipes.in.get(), "\n");
+  const auto all = to_the_end(std::move(stream));
+  EXPECT(position(all, RR_EV_OOM_KILL) < position(all, RR_EV_EXIT));
+}
+void events_of_many_in_one_loop() {
+  std::vector<std::unique_ptr<Running>> webs;
+  std::vector<riverrun::EventStream> streams;
+  for (int i = 0; i < 5; ++i) {
+    webs.push_back(std::make_unique<Running>("read line; exit 3", with_input()));
+    streams.push_back(webs.back()->container.events());
+  }
+  for (auto &web : webs) web->container.pipes.in.reset();
+  int exits = 0;
+  for (size_t open = streams.size(); open > 0;) {
+    std::vector<pollfd> entries;
+    for (auto &stream : streams) entries.push_back({stream.fd(), POLLIN, 0});
+    EXPECT(poll(entries.data(), entries.size(), 60000) > 0);
+    for (size_t i = entries.size(); i-- > 0;) {
+      if (!(entries[i].revents & POLLIN)) continue;
+      const auto event = streams[i].next(kLong);
+      exits += event.type == RR_EV_EXIT && event.exit_code == 3;
+      if (event.type == RR_EV_END) {
+        streams.erase(streams.begin() + static_cast<ptrdiff_t>(i));
+        --open;
+      }
+    }
+  }
+  EXPECT(exits == 5);
+}
+
 struct Claim {
   const char *name;
   void (*keep)();
@@ -494,7 +580,9 @@ const Claim kClaims[] = {
     CLAIM(exec_has_its_own_exit), CLAIM(exec_reads_its_input), CLAIM(exec_into_a_stopped_container_is_refused),
     CLAIM(members_are_listed), CLAIM(pid_file_holds_the_pid), CLAIM(log_lines_arrive), CLAIM(pidfd_is_readable_at_the_end),
     CLAIM(handles_outlive_their_context), CLAIM(forked_child_is_refused), CLAIM(host_is_untouched),
-    CLAIM(namespace_is_opened),
+    CLAIM(namespace_is_opened), CLAIM(pause_freezes_and_resume_thaws), CLAIM(update_changes_a_limit),
+    CLAIM(stats_count_what_runs), CLAIM(stats_document_is_the_command_lines), CLAIM(events_end_with_exit),
+    CLAIM(events_tell_out_of_memory_before_exit), CLAIM(events_of_many_in_one_loop),
 };
 
 }  // namespace

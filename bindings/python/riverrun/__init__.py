@@ -37,6 +37,7 @@ from .errors import (
     Timeout,
     Unsupported,
 )
+from .events import Event, EventStream, EventType
 from .process import Exit, Process
 from .streams import INHERIT, IO, NULL, PIPE, Pipes
 

@@ -55,8 +55,14 @@ RR_STDIO_INHERIT = 0
 RR_STDIO_NULL = 1
 RR_STDIO_FD = 2
 RR_STDIO_PIPE = 3
+RR_HOOK_PRESTART = 1
+RR_HOOK_CREATE_RUNTIME = 2
+RR_HOOK_POSTSTART = 3
+RR_HOOK_POSTSTOP = 4
+RR_CREATE_DETACHED = (1 << 0)
 RR_CREATE_NO_PIVOT = (1 << 1)
 RR_CREATE_NO_NEW_KEYRING = (1 << 2)
+RR_CREATE_WANT_SECCOMP_FD = (1 << 3)
 RR_KILL_ALL = (1 << 0)
 RR_DELETE_FORCE = (1 << 0)
 RR_EXEC_IGNORE_PAUSED = (1 << 0)
@@ -102,6 +108,8 @@ RR_PRESSURE_MEMORY = 2
 RR_PRESSURE_IO = 3
 
 rr_log_fn = CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_size_t, c_char_p)
+
+rr_hook_fn = CFUNCTYPE(c_int32, c_void_p, c_int, c_int, c_char_p, c_size_t)
 
 
 class rr_buf(Structure):
@@ -183,8 +191,12 @@ class rr_create_options(Structure):
         ("bundle", c_char_p),
         ("config", c_char_p),
         ("config_len", c_size_t),
+        ("rootfs_fd_plus1", c_int32),
+        ("reserved0", c_uint32),
         ("pid_file", c_char_p),
         ("io", POINTER(rr_io)),
+        ("hook", rr_hook_fn),
+        ("hook_data", c_void_p),
         ("call", POINTER(rr_call)),
     ]
 
@@ -201,6 +213,18 @@ class rr_exec_options(Structure):
         ("n_cgroups", c_size_t),
         ("pid_file", c_char_p),
         ("io", POINTER(rr_io)),
+        ("call", POINTER(rr_call)),
+    ]
+
+
+class rr_update_options(Structure):
+    """`rr_update_options` of the header."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("flags", c_uint64),
+        ("l3_cache_schema", c_char_p),
+        ("mem_bw_schema", c_char_p),
         ("call", POINTER(rr_call)),
     ]
 
@@ -360,12 +384,15 @@ FUNCTIONS = [
     ("rr_container_unref", None, [c_void_p]),
     ("rr_exec_options_init", None, [POINTER(rr_exec_options), c_size_t]),
     ("rr_exec", c_int32, [c_void_p, POINTER(rr_exec_options), POINTER(c_void_p), POINTER(c_void_p)]),
+    ("rr_update_options_init", None, [POINTER(rr_update_options), c_size_t]),
+    ("rr_update", c_int32, [c_void_p, c_char_p, c_size_t, POINTER(rr_update_options), POINTER(c_void_p)]),
     ("rr_state", c_int32, [c_void_p, POINTER(rr_state_info), POINTER(c_void_p)]),
     ("rr_state_json", c_int32, [c_void_p, POINTER(rr_buf), POINTER(c_void_p)]),
     ("rr_list_json", c_int32, [c_void_p, POINTER(rr_buf), POINTER(c_void_p)]),
     ("rr_pids", c_int32, [c_void_p, POINTER(c_int), c_size_t, POINTER(c_size_t), POINTER(c_void_p)]),
     ("rr_open_ns", c_int32, [c_void_p, c_int, POINTER(c_int), POINTER(c_void_p)]),
     ("rr_open_cgroup", c_int32, [c_void_p, POINTER(c_int), POINTER(c_void_p)]),
+    ("rr_take_seccomp_fd", c_int32, [c_void_p, POINTER(c_int), POINTER(c_void_p)]),
     ("rr_spec_json", c_int32, [c_uint64, POINTER(rr_buf), POINTER(c_void_p)]),
     ("rr_features_json", c_int32, [POINTER(rr_buf), POINTER(c_void_p)]),
     ("rr_config_check", c_int32, [c_char_p, c_size_t, POINTER(c_void_p)]),

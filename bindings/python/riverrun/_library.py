@@ -19,7 +19,9 @@ def _load() -> ctypes.CDLL:
     """RIVERRUN_LIBRARY names a library that is not installed where the linker looks."""
     library = ctypes.CDLL(os.environ.get("RIVERRUN_LIBRARY") or "libriverrun.so.0")
     for name, result, parameters in _abi.FUNCTIONS:
-        function = getattr(library, name)
+        function = getattr(library, name, None)
+        if function is None:
+            continue  # An older library: whoever needs it is told by name.
         function.restype = result
         function.argtypes = parameters
     return library

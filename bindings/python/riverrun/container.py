@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, Sequence, Union
 
 from . import _abi
 from ._library import buffer, call, check, library, path, sized
+from .events import EventStream
 from .process import Process
 from .streams import IO, Lent, Pipes
 
@@ -105,6 +106,47 @@ class Container:
         handle = ctypes.c_void_p()
         check(library.rr_init_process, self._handle, ctypes.byref(handle))
         return Process(handle)
+
+    def pause(self, timeout: Optional[float] = None, cancel: Optional[int] = None) -> None:
+        """Freezes all processes; returns once they stand still."""
+        check(library.rr_pause, self._handle, ctypes.byref(call(timeout, cancel)))
+
+    def resume(self, timeout: Optional[float] = None, cancel: Optional[int] = None) -> None:
+        """Lets the processes of a paused container go on."""
+        check(library.rr_resume, self._handle, ctypes.byref(call(timeout, cancel)))
+
+    def update(
+        self,
+        resources: dict,
+        *,
+        l3_cache_schema: Optional[str] = None,
+        mem_bw_schema: Optional[str] = None,
+        timeout: Optional[float] = None,
+        cancel: Optional[int] = None,
+    ) -> None:
+        """Changes limits: a `linux.resources` object of the runtime specification, in which what is left out stays."""
+        limits = call(timeout, cancel)
+        options = sized(_abi.rr_update_options)
+        options.l3_cache_schema = l3_cache_schema.encode() if l3_cache_schema else None
+        options.mem_bw_schema = mem_bw_schema.encode() if mem_bw_schema else None
+        options.call = ctypes.pointer(limits)
+        document = json.dumps(resources).encode()
+        check(library.rr_update, self._handle, document, len(document), ctypes.byref(options))
+
+    def stats(self) -> Any:
+        """What the kernel counts, as flat numbers: the fields of `rr_stats_info`, cheap enough to ask of thousands."""
+        info = sized(_abi.rr_stats_info)
+        check(library.rr_stats, self._handle, None, ctypes.byref(info))
+        return info
+
+    @property
+    def stats_document(self) -> dict:
+        """Everything that the kernel counts: the `data` of what the command line's `events --stats` prints."""
+        return json.loads(buffer(library.rr_stats_json, self._handle))
+
+    def events(self, stats_interval: Optional[float] = None) -> EventStream:
+        """Listens from now on: exit and out of memory; with an interval in seconds exit and statistics."""
+        return EventStream(self._handle, stats_interval)
 
     def exec(
         self,

@@ -394,6 +394,73 @@ def namespace_is_opened():
         assert theirs.startswith("uts:") and theirs != os.readlink("/proc/self/ns/uts")
 
 
+def pause_freezes_and_resume_thaws():
+    with run("sleep 60") as web:
+        web.pause(timeout=LONG)
+        assert web.status == rr.Status.PAUSED
+        refused(rr.Paused, web.exec, ["/bin/true"], io=quiet())
+        web.resume(timeout=LONG)
+        assert web.status == rr.Status.RUNNING
+        assert web.exec(["/bin/true"], io=quiet(), timeout=LONG).wait(timeout=LONG).code == 0
+
+
+def update_changes_a_limit():
+    with run("sleep 60") as web:
+        web.update({"pids": {"limit": 77}}, timeout=LONG)
+        assert web.stats().pids_limit == 77
+
+
+def stats_count_what_runs():
+    with run("sleep 60 & wait") as web:
+        end = time.monotonic() + LONG
+        while web.stats().pids_current != 2:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert web.stats().memory_usage > 0
+
+
+def stats_document_is_the_command_lines():
+    with run("sleep 60") as web:
+        document = web.stats_document
+        assert document["pids"]["current"] == 1 and document["memory"]["usage"]["usage"] > 0
+
+
+def events_end_with_exit():
+    with run("read line; exit 6", io=quiet(stdin=rr.PIPE)) as web:
+        stream = web.events()
+        web.pipes.stdin.close()
+        told = [event for event in stream if event.type in (rr.EventType.EXIT, rr.EventType.END)]
+        assert [event.type for event in told] == [rr.EventType.EXIT, rr.EventType.END] and told[0].exit_code == 6, told
+
+
+def events_tell_out_of_memory_before_exit():
+    made = shell("read line; x=aaaaaaaa; while :; do x=$x$x; done")
+    made["linux"]["resources"]["memory"] = {"limit": 16 << 20, "swap": 16 << 20}
+    with context.run(fresh(), config=made, io=quiet(stdin=rr.PIPE), timeout=LONG) as web:
+        stream = web.events()
+        web.pipes.stdin.write(b"\n")
+        types = [event.type for event in stream]
+        assert types.index(rr.EventType.OOM_KILL) < types.index(rr.EventType.EXIT), types
+
+
+def events_of_many_in_one_loop():
+    webs = [run("read line; exit 3", io=quiet(stdin=rr.PIPE)) for _ in range(5)]
+    streams = {web.events(): web for web in webs}
+    for web in webs:
+        web.pipes.stdin.close()
+    exits = 0
+    while streams:
+        ready, _, _ = select.select(list(streams), [], [], LONG)
+        assert ready
+        for stream in ready:
+            event = stream.next(timeout=LONG)
+            exits += event.type == rr.EventType.EXIT and event.exit_code == 3
+            if event.type == rr.EventType.END:
+                streams.pop(stream).delete(force=True)
+                stream.close()
+    assert exits == 5
+
+
 def main() -> int:
     """The claims that are named, or all: those of claims.txt that this file has."""
     with open(os.path.join(os.path.dirname(__file__), "../../claims.txt")) as table:
