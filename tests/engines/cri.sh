@@ -234,7 +234,6 @@ check_stats() {
   over "$pod"
 }
 check_limits_and_update() {
-  verb update
   local pod id
   pod=$(pod limits '{ "cgroup_parent": "/story-limits" }')
   id=$(container "$pod" limits one '{ "linux": { "resources": { "memory_limit_in_bytes": 67108864, "cpu_period": 100000,

@@ -221,7 +221,6 @@ check_limits() {
   over limits
 }
 check_update() {
-  verb update
   running update --memory 64m --memory-swap 64m
   d update --memory 128m --memory-swap 128m --cpus 0.25 --pids-limit 77 update
   same 134217728 "$(cgroup_file memory memory.limit_in_bytes memory.max "$(id update)")"

@@ -41,7 +41,6 @@ shows() { # PATTERN COMMAND...: its output has the pattern
   shift
   "$@" 2>&1 | grep -E -- "$pattern" >/dev/null
 }
-verb() { "$PROGRAM" --help 2>&1 | grep -E "^ +$1 " >/dev/null || skip "$RUNTIME has no $1"; }
 skip() { printf '%s\n' "$*"; exit 77; }
 
 # A terminal with a person before it: tmux, one server a story.

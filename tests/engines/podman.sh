@@ -179,7 +179,6 @@ check_limits() {
   over limits
 }
 check_update() {
-  verb update
   running update --memory 64m
   p update --memory 128m --cpus 0.25 update
   same 134217728 "$(cgroup_file memory memory.limit_in_bytes memory.max "$(p inspect --format '{{.Id}}' update)")"
