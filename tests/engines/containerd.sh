@@ -204,6 +204,15 @@ check_daemon_dies_and_finds_its_containers() {
   lives survivor
   over survivor
 }
+counting() { # NAME: one that counts
+  run --detach "$busybox" "$1" sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/count; mv /tmp/count /tmp/counted; sleep 0.1; done'
+  count_is_beyond "$1" 5
+}
+count() { c task exec --exec-id "count$RANDOM" "$1" sh -c 'sleep 0.3; cat /tmp/counted'; }
+count_is_beyond() { # NAME NUMBER
+  beyond() { [ "$(count "$1")" -gt "$2" ]; }
+  eventually beyond "$@"
+}
 full_checkpoint() {
   command -v criu >/dev/null || skip "criu is not installed"
   running counted
@@ -212,13 +221,24 @@ full_checkpoint() {
   c task rm counted
   c container rm counted
 }
+full_checkpoint_that_leaves_it_running() {
+  command -v criu >/dev/null || skip "criu is not installed"
+  counting stays
+  c task checkpoint --image-path "$WORK/checkpoint-stays" stays
+  has "$(c task ls)" 'stays .*RUNNING'
+  count_is_beyond stays "$(count stays)"
+  over stays
+}
 full_checkpoint_to_an_image_and_restore() {
   command -v criu >/dev/null || skip "criu is not installed"
-  running first
+  local before
+  counting first
+  before=$(count first)
   c container checkpoint --rw --image --task first checkpoint:story
   over first
   c container restore --rw --live second checkpoint:story
   has "$(c task ls)" 'second .*RUNNING'
+  count_is_beyond second "$before"
   over second
 }
 full_many_at_once() {

@@ -22,7 +22,7 @@ state() { d inspect --format '{{.State.Status}}' "$1"; }
 id() { d inspect --format '{{.Id}}' "$1"; }
 
 serve() { # OPTION...
-  daemon dockerd dockerd --config-file "$WORK/daemon.json" --data-root "$WORK/data" --exec-root "$WORK/exec" \
+  PATH=$WORK/path:$PATH daemon dockerd dockerd --config-file "$WORK/daemon.json" --data-root "$WORK/data" --exec-root "$WORK/exec" \
     --pidfile "$WORK/d.pid" --host "$DOCKER_HOST" --exec-opt native.cgroupdriver=cgroupfs --storage-driver overlay2 "$@"
   eventually d version
 }
@@ -31,12 +31,13 @@ network() { # whether this kernel lets docker make its bridge
 }
 start() {
   wrapper
-  mkdir -p "$DOCKER_CONFIG"
+  mkdir -p "$DOCKER_CONFIG" "$WORK/path"
+  ln -s "$program" "$WORK/path/runc"
   local net='"iptables": false, "ip6tables": false, "bridge": "none"'
   ! network || net='"bip": "10.213.77.1/24"'
   cat >"$WORK/daemon.json" <<JSON
 { "experimental": true, "live-restore": true, "default-runtime": "story", $net,
-  "runtimes": { "story": { "path": "$program" } } }
+  "runtimes": { "story": { "path": "$program" }, "peer": { "path": "$(type -P runc)" } } }
 JSON
   serve
   image "$WORK/image.tar" "$busybox"
@@ -262,12 +263,22 @@ check_copy_diff_and_commit() {
   over source
   d rmi committed:story
 }
-check_build() {
+context() { # what is built
   mkdir -p "$WORK/context"
-  printf 'FROM %s\nRUN echo built >/made\nUSER app\nCMD ["sh", "-c", "id -un; cat /made"]\n' "$busybox" \
+  printf 'FROM %s\nRUN echo %s >/made\nUSER app\nRUN id -un >/tmp/who\nCMD ["cat", "/tmp/who", "/made"]\n' "$busybox" "$1" \
     >"$WORK/context/Dockerfile"
+}
+check_build() {
+  context built
   d build --network none --tag built:story "$WORK/context"
   same "app built" "$(run --rm built:story | xargs)"
+}
+# The BuildKit inside of dockerd asks for no runtime: it runs the "runc" of its $PATH, which is ours (serve).
+check_build_with_buildkit() {
+  context kit
+  DOCKER_BUILDKIT=1 d build --network none --progress plain --tag kit:story "$WORK/context"
+  same "app kit" "$(run --rm kit:story | xargs)"
+  grep -q 'run --bundle .*buildkit' "$calls"
 }
 check_daemon_dies_and_finds_its_containers() {
   running survivor
@@ -287,7 +298,7 @@ full_options_do_what_they_do_with_runc() {
   local options
   while read -r options; do
     # shellcheck disable=SC2086
-    seen run --rm --runtime runc --hostname h $options "$busybox" >"$WORK/peer"
+    seen run --rm --runtime peer --hostname h $options "$busybox" >"$WORK/peer"
     # shellcheck disable=SC2086
     seen run --rm --hostname h $options "$busybox" >"$WORK/ours"
     alike "$WORK/ours" "$WORK/peer" "$options"
@@ -309,7 +320,7 @@ full_options_do_what_they_do_with_runc() {
 --mount type=bind,src=/etc,dst=/mnt,readonly,bind-propagation=rprivate
 --mount type=bind,src=/etc,dst=/mnt/made/here,bind-propagation=private
 --mount type=tmpfs,dst=/scratch,tmpfs-size=1000000,tmpfs-mode=0700
---mount type=volume,src=v,dst=/tmp --volume /data
+--mount type=volume,src=kept,dst=/tmp --volume /data
 --security-opt systempaths=unconfined
 --security-opt seccomp=unconfined --security-opt no-new-privileges
 --sysctl kernel.shmmax=12345678 --sysctl net.ipv4.ip_forward=1
@@ -320,17 +331,37 @@ full_options_do_what_they_do_with_runc() {
 --interactive
 OPTIONS
 }
+counting() { # NAME: one that counts
+  run --detach --name "$1" --security-opt seccomp=unconfined "$busybox" \
+    sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/count; mv /tmp/count /tmp/counted; sleep 0.1; done'
+  count_is_beyond "$1" 5
+}
+count() { d exec "$1" cat /tmp/counted; }
+count_is_beyond() { # NAME NUMBER
+  beyond() { [ "$(count "$1")" -gt "$2" ]; }
+  eventually beyond "$@"
+}
 full_checkpoint_and_restore() {
   command -v criu >/dev/null || skip "criu is not installed"
-  run --detach --name check --security-opt seccomp=unconfined "$busybox" \
-    sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/count; sleep 0.1; done'
-  sleep 1
+  local before
+  counting check
+  before=$(count check)
   d checkpoint create check one
   eventually shows exited state check
   d start --checkpoint one check
   same running "$(state check)"
-  [ "$(d exec check cat /tmp/count)" -ge 2 ]
+  count_is_beyond check "$before"
+  same in "$(d exec check echo in)"
   over check
+}
+full_checkpoint_that_leaves_it_running() {
+  command -v criu >/dev/null || skip "criu is not installed"
+  counting stays
+  d checkpoint create --leave-running stays one
+  same running "$(state stays)"
+  has "$(d checkpoint ls stays)" '^one'
+  count_is_beyond stays "$(count stays)"
+  over stays
 }
 full_many_at_once() {
   local i

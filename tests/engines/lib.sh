@@ -133,7 +133,8 @@ processes_of_containers() { # what none may be left of: processes in cgroups bel
   find /sys/fs/cgroup -mindepth 2 -name cgroup.procs -path '*/*/*' 2>/dev/null | while read -r file; do cat "$file" 2>/dev/null; done | sort -un
 }
 
-# What a program sees of its container, without what differs each time; the read-only /sys/fs/cgroup is docs/compat.md's.
+# What a program sees of its container, without what differs each time; the read-only /sys/fs/cgroup and whose /dev/mqueue is in
+# a user namespace are docs/compat.md's.
 facts='id; umask; pwd; hostname; env; cat /proc/self/limits /proc/self/oom_score_adj /proc/self/uid_map /proc/self/cgroup
   grep -E "^(Cap|NoNewPrivs|Seccomp|Groups|Sig(Blk|Ign)|(Cpus|Mems)_allowed_list)" /proc/self/status
   cat /proc/self/mountinfo; ls -ln /dev /dev/pts / | sed "s/^\(..........\)  *[0-9]*/\1/"; ls /proc/self/fd; cat /proc/sys/kernel/shmmax /proc/sys/net/ipv4/ip_forward
@@ -145,7 +146,8 @@ facts='id; umask; pwd; hostname; env; cat /proc/self/limits /proc/self/oom_score
 seen() { # COMMAND...: runs it with a shell and the facts as its last arguments
   { "$@" sh -c "$facts" 2>&1 </dev/null || echo "status $?"; } | sed -E -e 's/[0-9a-f]{12,64}/ID/g' -e 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //' -e 's/(shared|master):[0-9]+/\1/g' \
     -e 's|/l/[A-Z0-9]{26}|/l/LAYER|g' -e 's/[A-Z][a-z]{2} +[0-9]+ [0-9]{2}:[0-9]{2}/TIME/' -e 's|/overlay/[0-9]+/|/overlay/N/|g' -e 's/,size=[0-9]+k?,nr_inodes=[0-9]+//' \
-    -e 's|^(/ /sys/fs/cgroup )r[ow]|\1|' -e 's/( - tmpfs .*),mode=[0-7]+/\1/' | sort
+    -e 's|^(/ /sys/fs/cgroup )r[ow]|\1|' -e 's/( - tmpfs .*),mode=[0-7]+/\1/' \
+    -e 's/^(drwxrwxrwt 0 )65534( .* mqueue)$/\10\2/' | sort
 }
 alike() { # OURS PEERS WHAT: files
   ! grep '^status ' -B 3 "$2" || { echo "$3: runc fails"; exit 1; }

@@ -304,7 +304,7 @@ full_options_do_what_they_do_with_runc() {
 --security-opt mask=/proc/uptime --security-opt unmask=/proc/kcore
 --security-opt seccomp=unconfined --security-opt no-new-privileges
 --sysctl kernel.shmmax=12345678 --sysctl net.ipv4.ip_forward=1
---ulimit nofile=100:200 --ulimit core=0 --ulimit stack=1000000:2000000
+--ulimit nofile=100:200 --ulimit nproc=500:600 --ulimit core=0 --ulimit stack=1000000:2000000
 --env A=1 --env B=two --workdir /tmp --tz Europe/Paris
 --tty
 --init
@@ -351,18 +351,47 @@ full_events_tell_of_an_end() {
   has "$(p events --stream=false --filter container=ended --filter event=died)" 'died'
   over ended
 }
+counting() { # NAME: one that counts
+  run --detach --name "$1" "$busybox" \
+    sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/count; mv /tmp/count /tmp/counted; sleep 0.1; done'
+  count_is_beyond "$1" 5
+}
+count() { p exec "$1" cat /tmp/counted; }
+count_is_beyond() { # NAME NUMBER
+  beyond() { [ "$(count "$1")" -gt "$2" ]; }
+  eventually beyond "$@"
+}
 full_checkpoint_and_restore() {
   command -v criu >/dev/null || skip "criu is not installed"
-  run --detach --name check "$busybox" sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/count; sleep 0.1; done'
-  sleep 1
+  local before
+  counting check
+  before=$(count check)
   p container checkpoint check
   same exited "$(state check)"
   p container restore check
   same running "$(state check)"
-  local before
-  before=$(p exec check cat /tmp/count)
-  [ "$before" -ge 2 ]
+  count_is_beyond check "$before"
   over check
+}
+full_checkpoint_that_leaves_it_running() {
+  command -v criu >/dev/null || skip "criu is not installed"
+  counting stays
+  p container checkpoint --leave-running stays
+  same running "$(state stays)"
+  count_is_beyond stays "$(count stays)"
+  over stays
+}
+full_checkpoint_travels_to_another_name() {
+  command -v criu >/dev/null || skip "criu is not installed"
+  local before
+  counting leaves
+  before=$(count leaves)
+  p container checkpoint --export "$WORK/checkpoint.tar.gz" leaves
+  over leaves
+  p container restore --import "$WORK/checkpoint.tar.gz" --name arrives
+  same running "$(state arrives)"
+  count_is_beyond arrives "$before"
+  over arrives
 }
 full_many_at_once() {
   local i
