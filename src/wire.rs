@@ -104,6 +104,8 @@ pub(crate) enum Step {
     OpenTrees { trees: Vec<Tree> },
     /// Make a directory in root, with its parents.
     MakeDirectory { path: String },
+    /// Make an empty file in root, with its parents; what is there stays.
+    MakeFile { path: String },
     /// Make a symbolic link in root; what is there stays, unless it is to be replaced.
     Symlink { target: String, path: String, replace: bool },
     /// Make a device node in root.

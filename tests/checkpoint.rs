@@ -6,6 +6,8 @@
 
 #[path = "checkpoint/broken.rs"]
 mod broken;
+#[path = "checkpoint/elsewhere.rs"]
+mod elsewhere;
 #[path = "checkpoint/life.rs"]
 mod life;
 #[path = "checkpoint/scene.rs"]

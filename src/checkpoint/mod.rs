@@ -13,7 +13,7 @@ mod options;
 pub(crate) mod plan;
 pub(crate) mod rpc;
 
-pub(crate) use mounts::{Mounted, Submounts, claims};
+pub(crate) use mounts::{Mounted, Submounts, claims, mount_points};
 pub use options::{
     CheckpointOptions, CriuOptions, ImageDirectory, ManageCgroups, NetworkLock, RestoreOptions,
 };

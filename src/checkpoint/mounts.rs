@@ -107,6 +107,29 @@ pub(crate) fn claims(steps: &[Step]) -> Vec<Claim> {
     claims
 }
 
+/// Makes the mount points that a root filesystem lacks which the container was not created in: CRIU mounts, and makes no
+/// directories. What is on another mount came with that. A source that `is_directory` is not bound on a file.
+pub(crate) fn mount_points(steps: &[Step], is_directory: impl Fn(&Path) -> bool) -> Vec<Step> {
+    let mut places: Vec<&Path> = Vec::new();
+    let mut made = Vec::new();
+    for step in steps {
+        let (path, file) = match step {
+            Step::Mount(filesystem) => (&filesystem.target, false),
+            Step::MountCgroupV1(cgroup) => (&cgroup.tmpfs.target, false),
+            Step::Bind(bind) => (&bind.target, !is_directory(Path::new(&bind.source))),
+            Step::Device(device) if device.bind => (&device.path, true),
+            _ => continue,
+        };
+        let place = Path::new(path);
+        if !places.iter().any(|above| place.starts_with(above)) {
+            let path = path.clone();
+            made.push(if file { Step::MakeFile { path } } else { Step::MakeDirectory { path } });
+        }
+        places.push(place);
+    }
+    made
+}
+
 /// Where the submounts of rbinds come from: name to place on the host.
 pub(crate) type Submounts = BTreeMap<String, PathBuf>;
 
@@ -216,6 +239,28 @@ mod tests {
         let sources = sources(&claims, &submounts);
         assert!(sources.contains(&("/data".into(), "/srv/tree".into())));
         assert!(sources.contains(&("/var/data/sub".into(), "/srv/tree/sub".into())));
+    }
+
+    #[test]
+    fn only_mount_points_of_the_root_filesystem_are_made() {
+        let mount = |target: &str| {
+            Step::Mount(crate::wire::Filesystem { target: target.into(), ..Default::default() })
+        };
+        let steps = [
+            mount("/dev"),
+            bind("/dev/shm", "/srv/shm", false),
+            bind("/etc/hosts", "/srv/hosts", false),
+            bind("/data", "/srv/tree", true),
+            bind("/devices", "/srv/tree", true),
+        ];
+        let directory = |path: &str| Step::MakeDirectory { path: path.into() };
+        let expected = [
+            directory("/dev"),
+            Step::MakeFile { path: "/etc/hosts".into() },
+            directory("/data"),
+            directory("/devices"),
+        ];
+        assert_eq!(mount_points(&steps, |source| source == Path::new("/srv/tree")), expected);
     }
 
     #[test]

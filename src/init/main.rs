@@ -206,6 +206,10 @@ fn take_in_root(
             use channel::Doing;
             root.make_directory(path).map(drop).doing(Class::WorkingDirectory, "make directory", path)
         }
+        Step::MakeFile { path } => {
+            use channel::Doing;
+            root.make_file(path).map(drop).doing(Class::Mount, "make mount point", path)
+        }
         Step::Terminal { rows, cols, console } => console::open(root, channel, *rows, *cols, *console),
         Step::OwnStdio { uid } => console::own_streams(root, *uid),
         Step::Mask { path } => masks.mask(root, path),

@@ -29,7 +29,7 @@ use crate::cgroup::apply::{Entrances, Made};
 use crate::cgroup::{self, Manager};
 use crate::checkpoint::plan::{self as criu, DESCRIPTORS, Image, OWN, RESTORE_LOG};
 use crate::checkpoint::rpc::{Notify, kind};
-use crate::checkpoint::{RestoreOptions, claims};
+use crate::checkpoint::{RestoreOptions, claims, mount_points};
 use crate::error::{Error, Kind, Result};
 use crate::hook;
 use crate::intel_rdt;
@@ -217,6 +217,7 @@ impl Restoring<'_> {
             steps.push(Step::JoinCgroups { count });
         }
         steps.push(Step::OpenRoot { path: self.image.rootfs.clone(), opened_by: OpenedBy::Init });
+        steps.extend(mount_points(&self.plan.init.steps, Path::is_dir));
         Start {
             program: self.wanted.criu.criu.as_deref(),
             namespaces: LinuxNamespaceType::Mount as u64,

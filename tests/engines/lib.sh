@@ -63,12 +63,12 @@ sees() { # NAME PATTERN
 leaves() { tmux kill-session -t "$1"; }
 
 # ---- what stories are made of
-cgroup_file() { # V1CONTROLLER V1FILE V2FILE GROUP-PATTERN: prints the file of the one cgroup that the pattern finds
+cgroup_file() { # V1CONTROLLER V1FILE V2FILE GROUP-PATTERN: prints the file of the one cgroup that the pattern finds, and no monitor's
   local found
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
-    found=$(find /sys/fs/cgroup -path "*$4*/$3" | sort | head -n 1)
+    found=$(find /sys/fs/cgroup -path "*$4*/$3" ! -path '*conmon*' | sort | head -n 1)
   else
-    found=$(find "/sys/fs/cgroup/$1" -path "*$4*/$2" | sort | head -n 1)
+    found=$(find "/sys/fs/cgroup/$1" -path "*$4*/$2" ! -path '*conmon*' | sort | head -n 1)
   fi
   [ -n "$found" ] || { echo "no cgroup $4 with $2"; return 1; }
   cat "$found"
@@ -147,7 +147,7 @@ seen() { # COMMAND...: runs it with a shell and the facts as its last arguments
   { "$@" sh -c "$facts" 2>&1 </dev/null || echo "status $?"; } | sed -E -e 's/[0-9a-f]{12,64}/ID/g' -e 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //' -e 's/(shared|master):[0-9]+/\1/g' \
     -e 's|/l/[A-Z0-9]{26}|/l/LAYER|g' -e 's/[A-Z][a-z]{2} +[0-9]+ [0-9]{2}:[0-9]{2}/TIME/' -e 's|/overlay/[0-9]+/|/overlay/N/|g' -e 's/,size=[0-9]+k?,nr_inodes=[0-9]+//' \
     -e 's|^(/ /sys/fs/cgroup )r[ow]|\1|' -e 's/( - tmpfs .*),mode=[0-7]+/\1/' \
-    -e 's/^(drwxrwxrwt 0 )65534( .* mqueue)$/\10\2/' | sort
+    -e 's/^(drwxrwxrwt +0 +)65534 +(.* mqueue)$/\10 \2/' -e '/ mqueue$/s/ +/ /g' | sort
 }
 alike() { # OURS PEERS WHAT: files
   ! grep '^status ' -B 3 "$2" || { echo "$3: runc fails"; exit 1; }
