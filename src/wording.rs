@@ -36,6 +36,8 @@ pub(crate) const NOT_IN_PATH: &str = "executable file not found in $PATH";
 pub(crate) const ROOTLESS_CGROUP: &str =
     "rootless needs no limits + no cgrouppath when no permission is granted for cgroups";
 
+/// `--systemd-cgroup` where another program is pid 1.
+pub(crate) const NO_SYSTEMD: &str = "systemd not running on this host, cannot use systemd cgroups manager";
 /// containerd and CRI-O show it: the reason is the limit, not the program.
 pub(crate) const INIT_OOM: &str = "container init was OOM-killed (memory limit too low?)";
 /// `update` of a schema where the container has no group of its own.

@@ -23,6 +23,8 @@ mod notify;
 mod rootless;
 #[path = "cli/rows.rs"]
 mod rows;
+#[path = "cli/rows_of_limits.rs"]
+mod rows_of_limits;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
 #[path = "cli/streams.rs"]

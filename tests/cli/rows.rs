@@ -21,35 +21,40 @@ pub(crate) struct Row {
     pub(crate) new: Option<&'static str>,
 }
 
-const fn row(line: &'static str, status: i32, stdout: &'static str, message: &'static str) -> Row {
+pub(crate) const fn row(line: &'static str, status: i32, stdout: &'static str, message: &'static str) -> Row {
     Row { line, status, stdout, message, file: "", config: |_| {}, old: None, new: None }
 }
 
 impl Row {
-    const fn file(self, file: &'static str) -> Self {
+    pub(crate) const fn file(self, file: &'static str) -> Self {
         Self { file, ..self }
     }
 
-    const fn with(self, config: fn(&mut Value)) -> Self {
+    pub(crate) const fn with(self, config: fn(&mut Value)) -> Self {
         Self { config, ..self }
     }
 
-    const fn unlike_old(self, why: &'static str) -> Self {
+    pub(crate) const fn unlike_old(self, why: &'static str) -> Self {
         Self { old: Some(why), ..self }
     }
 
-    const fn unlike(self, why: &'static str) -> Self {
+    pub(crate) const fn unlike(self, why: &'static str) -> Self {
         Self { old: Some(why), new: Some(why), ..self }
     }
 }
 
 const IS_DIRECTORY: &str = "older words: it asks access(2) alone";
 const OWNER_OF_STATE: &str = "`list` tells the owner and `state` does not";
-const GO_NUMBER: &str = "the text of Go's strconv follows";
+pub(crate) const GO_NUMBER: &str = "the text of Go's strconv follows";
 const NEWER: &str = "the words of runc 1.5";
 const PATHS: &str = "every error of a configuration names the property";
 
-pub(crate) const ROWS: &[Row] = &[
+/// All rows, in the order in which they are typed.
+pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(super::rows_of_limits::ROWS)
+}
+
+const ROWS: &[Row] = &[
     // Global flags, streams, exit codes.
     row("--root / list", 1, "", "Option --root argument should not be set to /").unlike_old("it lists the directories of the root as broken containers"),
     row("--log file --log-format json state nobody", 1, "", "container does not exist")
@@ -82,6 +87,12 @@ pub(crate) const ROWS: &[Row] = &[
     row("exec --help", 0, "HELP", ""),
     row("spec --help", 0, "HELP", ""),
     row("features --help", 0, "HELP", ""),
+    row("pause --help", 0, "HELP", ""),
+    row("resume --help", 0, "HELP", ""),
+    row("events --help", 0, "HELP", ""),
+    row("update --help", 0, "HELP", ""),
+    row("checkpoint --help", 0, "HELP", ""),
+    row("restore --help", 0, "HELP", ""),
     row("help nobody", 3, "", "No help topic for 'nobody'"),
     row("nobody", 3, "", "No help topic for 'nobody'"),
     row(

@@ -7,7 +7,12 @@ socket=$WORK/c.sock
 program=$WORK/bin/$RUNTIME
 busybox=docker.io/library/busybox:story
 c() { ctr --address "$socket" --namespace story "$@"; }
-run() { c run --runc-binary "$program" "$@"; }
+run() { # OPTION... IMAGE NAME WORD...
+  local words=" $* " unit=()
+  local name=${words#* "$busybox" }
+  [ "${MANAGER:-}" != systemd ] || unit=(--runc-systemd-cgroup --cgroup "system.slice:story:${name%% *}")
+  c run --runc-binary "$program" "${unit[@]}" "$@"
+}
 running() { # NAME OPTION...: in the background
   local name=$1
   shift
@@ -24,7 +29,7 @@ over() { # NAME: ends it and removes it
 lives() { # NAME
   same in "$(c task exec --exec-id "lives$RANDOM" "$1" sh -c 'sleep 0.3; echo in')"
 }
-group() { cgroup_file "$1" "$2" "$3" "/story/$4"; }
+group() { cgroup_file "$1" "$2" "$3" "/story[-/]$4"; }
 
 serve() {
   daemon containerd containerd --config "$WORK/config.toml" --log-level info
@@ -251,8 +256,8 @@ full_many_at_once() {
 }
 check_nothing_is_left() {
   same "" "$(c task ls -q)"
-  empty() { [ -z "$(find /sys/fs/cgroup -mindepth 2 -type d -path '*/story/*')" ]; }
-  eventually empty || { find /sys/fs/cgroup -mindepth 2 -type d -path '*/story/*'; exit 1; }
+  empty() { [ -z "$(find /sys/fs/cgroup -mindepth 2 -type d -path '*/story[-/]*')" ]; }
+  eventually empty || { find /sys/fs/cgroup -mindepth 2 -type d -path '*/story[-/]*'; exit 1; }
   no_state() { [ -z "$(find /run/containerd/runc -mindepth 2 -maxdepth 2)" ]; }
   eventually no_state
   has "$(cat "$calls")" 'delete'

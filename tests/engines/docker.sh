@@ -23,7 +23,7 @@ id() { d inspect --format '{{.Id}}' "$1"; }
 
 serve() { # OPTION...
   PATH=$WORK/path:$PATH daemon dockerd dockerd --config-file "$WORK/daemon.json" --data-root "$WORK/data" --exec-root "$WORK/exec" \
-    --pidfile "$WORK/d.pid" --host "$DOCKER_HOST" --exec-opt native.cgroupdriver=cgroupfs --storage-driver overlay2 "$@"
+    --pidfile "$WORK/d.pid" --host "$DOCKER_HOST" --exec-opt native.cgroupdriver=${MANAGER:-cgroupfs} --storage-driver overlay2 "$@"
   eventually d version
 }
 network() { # whether this kernel lets docker make its bridge
@@ -374,7 +374,7 @@ check_nothing_is_left() {
   same "" "$(d ps --all --quiet)"
   no_state() { [ -z "$(find "$WORK/exec" /run/docker /run/runc /run/riverrun -path '*runtime*/moby/*' -maxdepth 4 2>/dev/null)" ]; }
   eventually no_state
-  none() { [ -z "$(find /sys/fs/cgroup -mindepth 2 -type d -path '*/docker/*')" ]; }
+  none() { [ -z "$(find /sys/fs/cgroup -mindepth 2 -type d -path '*/docker[-/]*')" ]; }
   eventually none
 }
 # The last: a daemon of another kind.

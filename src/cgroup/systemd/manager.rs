@@ -15,6 +15,7 @@ use crate::cgroup::apply::{self, Entrances, Made};
 use crate::cgroup::plan::CgroupPlan;
 use crate::cgroup::resources::Write;
 use crate::error::{Error, Kind, Result};
+use crate::wording;
 
 /// runc's mode for every job: what is in the way of it is cancelled.
 const REPLACE: &str = "replace";
@@ -27,7 +28,13 @@ pub(crate) fn facts(user: bool, until: Option<Instant>) -> Result<Facts> {
         Ok(Facts { user, version: number(&version), cgroup: cgroup.trim_start_matches('/').into() })
     };
     let soon = Instant::now() + PATIENCE;
-    speak_until(user, "ask systemd for its version", until.map_or(soon, |until| until.min(soon)), ask)
+    let facts =
+        speak_until(user, "ask systemd for its version", until.map_or(soon, |until| until.min(soon)), ask);
+    // sd_booted(3). An address in the environment may lead to one all the same.
+    facts.map_err(|error| match Path::new("/run/systemd/system").is_dir() {
+        true => error,
+        false => error.during(wording::NO_SYSTEMD),
+    })
 }
 
 /// `252.38-1~deb12u1` is 252. One without a number is newer than all that have one.

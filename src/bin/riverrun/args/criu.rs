@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use super::table::{
-    BUNDLE, CONFIG, CONSOLE_SOCKET, ID, NO_NEW_KEYRING, NO_PIVOT, PID_FILE, PIDFD_SOCKET, PRESERVE_FDS, many,
-    one, or, switch,
+    BUNDLE, CONFIG, CONSOLE_SOCKET, ID, NO_NEW_KEYRING, NO_PIVOT, PID_FILE, PIDFD_SOCKET, PRESERVE_FDS,
+    checked, is_number, many, one, or, switch,
 };
 use super::{Arity, Command, Complete, Flag};
 use crate::commands;
@@ -81,11 +81,10 @@ pub(super) const CHECKPOINT: Command = Command {
         SHELL_JOB,
         FILE_LOCKS,
         LAZY_PAGES,
-        one(
+        checked(
             "status-fd",
-            None,
             "N",
-            Complete::Free,
+            is_number,
             "a descriptor that gets a zero byte once lazy pages can be asked for",
         ),
         one(

@@ -75,8 +75,8 @@ pub(crate) enum Takes {
     One(Hint),
     /// One value each time; all count. A comma is part of the value.
     Many(Hint),
-    /// A number, 0 or more.
-    Number,
+    /// One value that is looked at while the line is read: what this does not hold for is no use of the program.
+    Checked(Hint, fn(&str) -> bool),
 }
 
 /// How a value is called, and how a shell completes it.
@@ -106,8 +106,7 @@ impl Takes {
     pub(crate) fn hint(self) -> Option<Hint> {
         match self {
             Takes::Nothing => None,
-            Takes::Number => Some(Hint { name: "N", complete: Complete::Free }),
-            Takes::One(hint) | Takes::Many(hint) => Some(hint),
+            Takes::One(hint) | Takes::Many(hint) | Takes::Checked(hint, _) => Some(hint),
         }
     }
 }

@@ -146,7 +146,7 @@ fn scan(flags: &'static [Flag], words: &[String], tail: bool) -> Result<Scanned,
             (_, Some(value)) => value.to_owned(),
             (_, None) => rest.next().cloned().ok_or_else(|| format!("flag needs an argument: -{name}"))?,
         };
-        if matches!(flag.takes, Takes::Number) && value.parse::<u32>().is_err() {
+        if matches!(flag.takes, Takes::Checked(_, holds) if !holds(&value)) {
             return Err(format!("invalid value \"{value}\" for flag -{name}: parse error"));
         }
         matches.options.push((flag.long, value));
@@ -255,6 +255,11 @@ mod tests {
         for bad in ["x", "-1", ""] {
             assert!(matches!(misuse(&format!("run --preserve-fds={bad} id")), Misuse::Flag { .. }));
         }
+        assert_eq!(run("update --pids-limit -1 id").matches.text("pids-limit"), Some("-1"));
+        for bad in ["update --pids-limit=x id", "update --blkio-weight= id", "checkpoint --status-fd=x id"] {
+            assert!(matches!(misuse(bad), Misuse::Flag { .. }), "{bad}");
+        }
+        assert!(matches!(misuse("events --interval 5 id"), Misuse::Flag { .. }));
     }
 
     #[test]

@@ -33,8 +33,36 @@ pub(super) const fn many(
     Flag { long, short, takes: Takes::Many(Hint { name, complete: Complete::Free }), about, default: None }
 }
 
+/// One value for which `holds` does.
+pub(super) const fn checked(
+    long: &'static str,
+    name: &'static str,
+    holds: fn(&str) -> bool,
+    about: &'static str,
+) -> Flag {
+    Flag {
+        long,
+        short: None,
+        takes: Takes::Checked(Hint { name, complete: Complete::Free }, holds),
+        about,
+        default: None,
+    }
+}
+
 pub(super) const fn or(flag: Flag, default: &'static str) -> Flag {
     Flag { default: Some(default), ..flag }
+}
+
+fn is_count(text: &str) -> bool {
+    text.parse::<u32>().is_ok()
+}
+
+pub(super) fn is_number(text: &str) -> bool {
+    text.parse::<i64>().is_ok()
+}
+
+fn is_duration(text: &str) -> bool {
+    crate::duration::parse(text).is_some()
 }
 
 const FORMATS: Complete = Complete::Words(&["table", "json"]);
@@ -151,13 +179,12 @@ pub(super) const NO_PIVOT: Flag = switch(
 pub(super) const NO_NEW_KEYRING: Flag =
     switch("no-new-keyring", None, "let the container keep the session keyring of the caller");
 pub(super) const PRESERVE_FDS: Flag = or(
-    Flag {
-        long: "preserve-fds",
-        short: None,
-        takes: Takes::Number,
-        about: "hand on this many descriptors beyond the three streams and those of $LISTEN_FDS",
-        default: None,
-    },
+    checked(
+        "preserve-fds",
+        "N",
+        is_count,
+        "hand on this many descriptors beyond the three streams and those of $LISTEN_FDS",
+    ),
     "0",
 );
 
@@ -179,7 +206,7 @@ const UPDATE_FLAGS: &[Flag] = &[
         Complete::Files,
         "a file with the limits as JSON, - for standard input",
     ),
-    limit("blkio-weight", "N", "the share of I/O, 10 to 1000"),
+    checked("blkio-weight", "N", is_number, "the share of I/O, 10 to 1000"),
     limit("cpu-burst", "USEC", "how much unused quota may be used at once"),
     limit("cpu-idle", "N", "1: run only where nobody else wants to; 0: take part again"),
     limit("cpu-period", "USEC", "the period of the quota"),
@@ -194,7 +221,7 @@ const UPDATE_FLAGS: &[Flag] = &[
     limit("memory", "BYTES", "the memory limit"),
     limit("memory-reservation", "BYTES", "the memory that is kept if memory is short"),
     limit("memory-swap", "BYTES", "the limit of memory and swap together"),
-    limit("pids-limit", "N", "the number of processes and threads"),
+    checked("pids-limit", "N", is_number, "the number of processes and threads"),
     limit("l3-cache-schema", "SCHEMA", "a line for the L3 cache in the container's group of resctrl"),
     limit("mem-bw-schema", "SCHEMA", "a line for memory bandwidth in the container's group of resctrl"),
 ];
@@ -268,11 +295,10 @@ pub(crate) const COMMANDS: &[Command] = &[
         ],
         flags: &[
             or(
-                one(
+                checked(
                     "interval",
-                    None,
                     "DURATION",
-                    Complete::Free,
+                    is_duration,
                     "the time between two lines of statistics: 500ms, 1m30s",
                 ),
                 "5s",

@@ -112,8 +112,11 @@ fn page_server(matches: &Matches) -> Result<Option<(String, u16)>, Failure> {
     let malformed = || Failure::from("Use --page-server ADDRESS:PORT to specify page server");
     let (address, port) = text.rsplit_once(':').ok_or_else(malformed)?;
     let address = address.trim_start_matches('[').trim_end_matches(']');
-    let port = port.parse().map_err(|_| malformed())?;
-    if address.is_empty() { Err(malformed()) } else { Ok(Some((address.to_owned(), port))) }
+    if address.is_empty() || port.is_empty() {
+        return Err(malformed());
+    }
+    let port = port.parse().map_err(|_| Failure::from("Invalid port number"))?;
+    Ok(Some((address.to_owned(), port)))
 }
 
 /// The caller's descriptor, as a copy.

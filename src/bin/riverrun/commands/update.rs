@@ -1,7 +1,7 @@
 //! `riverrun update`: other limits for a container.
 #![forbid(unsafe_code)]
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read};
 
 use riverrun::{Call, UpdateOptions};
@@ -53,9 +53,17 @@ pub(crate) fn update(session: &Session, matches: &Matches) -> Outcome {
             io::stdin().read_to_end(&mut text).map_err(|error| io_failure("read standard input", &error))?;
             text
         }
-        Some(path) => fs::read(path).map_err(|error| io_failure(&format!("open {path}"), &error))?,
+        Some(path) => {
+            let mut text = Vec::new();
+            let mut file = File::open(path).map_err(|error| io_failure(&format!("open {path}"), &error))?;
+            file.read_to_end(&mut text).map_err(|error| io_failure(&format!("read {path}"), &error))?;
+            text
+        }
         None => typed(matches)?.to_string().into_bytes(),
     };
+    if resources.is_empty() {
+        return Err("read resources: nothing is there".into());
+    }
     container.update(&UpdateOptions {
         resources,
         l3_cache_schema: matches.text("l3-cache-schema").map(str::to_owned),
@@ -71,38 +79,43 @@ fn typed(matches: &Matches) -> Result<Value, Failure> {
     for (option, group, property, typed) in PROPERTIES {
         let Some(text) = matches.text(option) else { continue };
         let value = read(text, typed)
-            .ok_or_else(|| Failure::from(format!("invalid value for {option}: {text:?}")))?;
+            .map_err(|wrong| Failure::from(format!("invalid value for {option}: {wrong}")))?;
         let group = resources.entry(group).or_insert_with(|| Value::Object(Map::new()));
         group[property] = value;
     }
     Ok(Value::Object(resources))
 }
 
-fn read(text: &str, typed: Typed) -> Option<Value> {
+fn read(text: &str, typed: Typed) -> Result<Value, String> {
+    let number = |value: Option<Value>| value.ok_or_else(|| format!("{text:?}"));
     match typed {
-        Typed::Natural => text.parse::<u64>().ok().map(Value::from),
-        Typed::Integer => text.parse::<i64>().ok().map(Value::from),
-        Typed::Bytes if text == "-1" => Some(Value::from(-1)),
+        Typed::Natural => number(text.parse::<u64>().ok().map(Value::from)),
+        Typed::Integer => number(text.parse::<i64>().ok().map(Value::from)),
+        Typed::Bytes if text == "-1" => Ok(Value::from(-1)),
         Typed::Bytes => bytes(text).map(Value::from),
-        Typed::Text => Some(Value::from(text)),
+        Typed::Text => Ok(Value::from(text)),
     }
 }
 
-/// `512`, `64k`, `1.5 GiB`: units are powers of 1024.
-fn bytes(text: &str) -> Option<i64> {
+/// `512`, `64k`, `1.5 GiB`: units are powers of 1024. COMPAT(runc): the words for what is neither.
+fn bytes(text: &str) -> Result<i64, String> {
+    let size = || format!("invalid size: '{text}'");
     let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
+    if number.is_empty() {
+        return Err(size());
+    }
     let unit = unit.strip_prefix(' ').unwrap_or(unit).to_ascii_lowercase();
     let letter = ["ib", "b", "i"].iter().find_map(|tail| unit.strip_suffix(tail)).unwrap_or(&unit);
-    let power = ["", "k", "m", "g", "t", "p"].iter().position(|known| *known == letter)?;
-    let factor = 1_i64 << (10 * power);
+    let power = ["", "k", "m", "g", "t", "p"].iter().position(|known| *known == letter);
+    let factor = 1_i64 << (10 * power.ok_or_else(|| format!("invalid suffix: '{unit}'"))?);
     if let Ok(number) = number.parse::<i64>() {
-        return number.checked_mul(factor);
+        return number.checked_mul(factor).ok_or_else(size);
     }
-    let number: f64 = number.parse().ok()?;
+    let number: f64 = number.parse().map_err(|_| size())?;
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a fraction of a unit")]
     let bytes = (number * factor as f64) as i64;
-    (bytes < i64::MAX).then_some(bytes)
+    if bytes < i64::MAX { Ok(bytes) } else { Err(size()) }
 }
 
 #[cfg(test)]
@@ -115,10 +128,12 @@ mod tests {
             [("0", 0), ("512", 512), ("64k", 65536), ("64KiB", 65536), ("2M", 2 << 20), ("2mb", 2 << 20)];
         let more = [("1.5g", 3 << 29), ("1 g", 1 << 30), ("1t", 1 << 40), ("1p", 1 << 50), ("7b", 7)];
         for (text, number) in pairs.into_iter().chain(more) {
-            assert_eq!(bytes(text), Some(number), "{text}");
+            assert_eq!(bytes(text), Ok(number), "{text}");
         }
         for wrong in ["", "k", "-2", "1x", "1kk", "1.2.3", "99999999999999p", "1e3"] {
-            assert_eq!(bytes(wrong), None, "{wrong}");
+            assert!(bytes(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(bytes("x").unwrap_err(), "invalid size: 'x'");
+        assert_eq!(bytes("10x").unwrap_err(), "invalid suffix: 'x'");
     }
 }
