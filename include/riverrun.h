@@ -360,6 +360,107 @@
 #define RR_EXEC_NO_NEW_KEYRING (1 << 1)
 
 /**
+ * Keep established TCP connections; at both ends of a checkpoint. Since 0.1.
+ */
+#define RR_CRIU_TCP_ESTABLISHED (1 << 0)
+
+/**
+ * Leave the other end of unix sockets outside the container alone; at both. Since 0.1.
+ */
+#define RR_CRIU_EXT_UNIX_SK (1 << 1)
+
+/**
+ * Keep the terminal of a session that began outside; at both. Since 0.1.
+ */
+#define RR_CRIU_SHELL_JOB (1 << 2)
+
+/**
+ * Keep file locks; at both. Since 0.1.
+ */
+#define RR_CRIU_FILE_LOCKS (1 << 3)
+
+/**
+ * Bring memory over when it is touched (userfaultfd(2)); at both. Since 0.1.
+ */
+#define RR_CRIU_LAZY_PAGES (1 << 4)
+
+/**
+ * Free pages in the images of a parent that become superfluous. Since 0.1.
+ */
+#define RR_CRIU_AUTO_DEDUP (1 << 5)
+
+/**
+ * Checkpoint: the container goes on afterwards. Since 0.1.
+ */
+#define RR_CHECKPOINT_LEAVE_RUNNING (1 << 16)
+
+/**
+ * Checkpoint: write the memory alone, without stopping the container but for a moment; the images serve as `parent` of
+ * the next. Since 0.1.
+ */
+#define RR_CHECKPOINT_PRE_DUMP (1 << 17)
+
+/**
+ * Checkpoint: leave out TCP connections that are not established yet. Since 0.1.
+ */
+#define RR_CHECKPOINT_TCP_SKIP_IN_FLIGHT (1 << 18)
+
+/**
+ * Checkpoint: keep open files that have no name any more by giving them one. Since 0.1.
+ */
+#define RR_CHECKPOINT_LINK_REMAP (1 << 19)
+
+/**
+ * Restore: close established TCP connections instead of keeping them. Since 0.1.
+ */
+#define RR_RESTORE_TCP_CLOSE (1 << 24)
+
+/**
+ * Cgroups: as `RR_CRIU_CGROUPS_SOFT`. Since 0.1.
+ */
+#define RR_CRIU_CGROUPS_DEFAULT 0
+
+/**
+ * Cgroups: CRIU does nothing about them. Since 0.1.
+ */
+#define RR_CRIU_CGROUPS_IGNORE 1
+
+/**
+ * Cgroups: CRIU restores the properties of those that it makes. Since 0.1.
+ */
+#define RR_CRIU_CGROUPS_SOFT 2
+
+/**
+ * Cgroups: CRIU restores all properties. Since 0.1.
+ */
+#define RR_CRIU_CGROUPS_FULL 3
+
+/**
+ * Cgroups: they must not be there, or have the same properties. Since 0.1.
+ */
+#define RR_CRIU_CGROUPS_STRICT 4
+
+/**
+ * Connections are kept still as CRIU does by itself. Since 0.1.
+ */
+#define RR_CRIU_LOCK_DEFAULT 0
+
+/**
+ * Connections are kept still by rules of iptables. Since 0.1.
+ */
+#define RR_CRIU_LOCK_IPTABLES 1
+
+/**
+ * Connections are kept still by rules of nftables. Since 0.1.
+ */
+#define RR_CRIU_LOCK_NFTABLES 2
+
+/**
+ * Connections are kept still by nothing. Since 0.1.
+ */
+#define RR_CRIU_LOCK_SKIP 3
+
+/**
  * Status: it is being made. Since 0.1.
  */
 #define RR_CREATING 0
@@ -915,6 +1016,121 @@ typedef struct rr_update_options {
 } rr_update_options;
 
 /**
+ * How a container is checkpointed. Fill it with `rr_checkpoint_options_init`; one of `images` and `images_fd_plus1` is
+ * needed. Everything in it is copied or only borrowed for the call. Since 0.1.
+ */
+typedef struct rr_checkpoint_options {
+  /**
+   * Set by `rr_checkpoint_options_init`.
+   */
+  size_t size;
+  /**
+   * `RR_CRIU_*` and `RR_CHECKPOINT_*`.
+   */
+  uint64_t flags;
+  /**
+   * The directory that the images go to; made, for its owner alone, if it is not there.
+   */
+  const char *images;
+  /**
+   * The same directory as an open descriptor plus one; 0: none.
+   */
+  int32_t images_fd_plus1;
+  /**
+   * The directory of CRIU's log and working files as an open descriptor plus one; 0: none.
+   */
+  int32_t work_fd_plus1;
+  /**
+   * That directory as a path; with neither: that of the images.
+   */
+  const char *work;
+  /**
+   * The images of an earlier `RR_CHECKPOINT_PRE_DUMP`, a path relative to the images: what is in them is not written
+   * again; NULL: none.
+   */
+  const char *parent;
+  /**
+   * The address of a page server (`criu page-server`) that memory is sent to, instead of to files; NULL: none.
+   */
+  const char *page_server;
+  /**
+   * Its port, 1 to 65535; 0 without an address.
+   */
+  uint32_t page_server_port;
+  /**
+   * A descriptor plus one that gets a zero byte once memory can be asked for, with `RR_CRIU_LAZY_PAGES`; 0: none.
+   */
+  int32_t status_fd_plus1;
+  /**
+   * `RR_CRIU_CGROUPS_*`.
+   */
+  uint32_t manage_cgroups;
+  /**
+   * `RR_CRIU_LOCK_*`.
+   */
+  uint32_t network_lock;
+  /**
+   * CRIU's program; NULL: the first `criu` in the usual directories.
+   */
+  const char *criu;
+  /**
+   * Deadline and cancellation; NULL: neither.
+   */
+  const struct rr_call *call;
+} rr_checkpoint_options;
+
+/**
+ * How a container is restored, beside how it is created. Fill it with `rr_restore_options_init`; one of `images` and
+ * `images_fd_plus1` is needed. Everything in it is copied or only borrowed for the call. Since 0.1.
+ */
+typedef struct rr_restore_options {
+  /**
+   * Set by `rr_restore_options_init`.
+   */
+  size_t size;
+  /**
+   * `RR_CRIU_*`, those that the checkpoint was made with, and `RR_RESTORE_*`.
+   */
+  uint64_t flags;
+  /**
+   * The directory of the images.
+   */
+  const char *images;
+  /**
+   * The same directory as an open descriptor plus one; 0: none.
+   */
+  int32_t images_fd_plus1;
+  /**
+   * The directory of CRIU's log and working files as an open descriptor plus one; 0: none.
+   */
+  int32_t work_fd_plus1;
+  /**
+   * That directory as a path; with neither: that of the images.
+   */
+  const char *work;
+  /**
+   * `RR_CRIU_CGROUPS_*`.
+   */
+  uint32_t manage_cgroups;
+  /**
+   * `RR_CRIU_LOCK_*`.
+   */
+  uint32_t network_lock;
+  /**
+   * `TYPE:NAME`, the label of the security module instead of the one that the processes had; NULL: theirs.
+   */
+  const char *lsm_profile;
+  /**
+   * The SELinux context of mounts instead of the one that they had; NULL: theirs.
+   */
+  const char *lsm_mount_context;
+  /**
+   * CRIU's program; NULL: the first `criu` in the usual directories.
+   */
+  const char *criu;
+} rr_restore_options;
+
+/**
  * What a container is doing. Set `size` to `sizeof(rr_state_info)` before the call; only so much is written.
  * Since 0.1.
  */
@@ -1272,12 +1488,12 @@ uint32_t rr_version_number(void);
 const char *rr_version_string(void);
 
 /**
- * Whether the library at run time has an ability. The names so far: `"cancel"` (`rr_call`'s deadline and
- * descriptor), `"config-bytes"` (a config without a bundle), `"console"` (terminals), `"detached"`
- * (`RR_CREATE_DETACHED`), `"events"` (`rr_events`), `"exec"`, `"fd-map"` (further descriptors by number), `"hook"`
- * (`rr_hook_fn`), `"init-memfd"` (no helper program need be installed), `"log"`, `"open-cgroup"`, `"open-ns"`,
- * `"pause"`, `"rootfs-fd"` (a root filesystem by descriptor), `"seccomp-fd"` (`rr_take_seccomp_fd`), `"stats"`
- * (`rr_stats`), `"stdio-pipe"` and `"update"`.
+ * Whether the library at run time has an ability. The names so far: `"cancel"` (`rr_call`'s deadline and descriptor),
+ * `"checkpoint"` (`rr_checkpoint`, `rr_restore`), `"config-bytes"` (a config without a bundle), `"console"`
+ * (terminals), `"detached"` (`RR_CREATE_DETACHED`), `"events"` (`rr_events`), `"exec"`, `"fd-map"` (further
+ * descriptors by number), `"hook"` (`rr_hook_fn`), `"init-memfd"` (no helper program need be installed), `"log"`,
+ * `"open-cgroup"`, `"open-ns"`, `"pause"`, `"rootfs-fd"` (a root filesystem by descriptor), `"seccomp-fd"`
+ * (`rr_take_seccomp_fd`), `"stats"` (`rr_stats`), `"stdio-pipe"` and `"update"`.
  *
  * It is about the library, not about the host or its kernel; what those lack a call says with `RR_E_UNSUPPORTED`. A
  * name it does not know, and NULL, give false. Any thread, does not block, may be called in a signal handler. Since
@@ -1592,6 +1808,67 @@ rr_code rr_update(struct rr_container *c,
                   size_t len,
                   const struct rr_update_options *options,
                   struct rr_error **err);
+
+/**
+ * Fills options with the default of everything: pass `sizeof(rr_checkpoint_options)` as `size`.
+ *
+ * NULL is fine. Any thread, does not block. Since 0.1.
+ */
+void rr_checkpoint_options_init(struct rr_checkpoint_options *options, size_t size);
+
+/**
+ * Fills options with the default of everything: pass `sizeof(rr_restore_options)` as `size`.
+ *
+ * NULL is fine. Any thread, does not block. Since 0.1.
+ */
+void rr_restore_options_init(struct rr_restore_options *options, size_t size);
+
+/**
+ * Writes a container's processes, with their memory and what they have open, as images from which `rr_restore` makes
+ * them again. Afterwards they are gone and the container has stopped, to be deleted, unless
+ * `RR_CHECKPOINT_LEAVE_RUNNING` or `RR_CHECKPOINT_PRE_DUMP` let it go on.
+ *
+ * CRIU (criu.org, 3.0 or later) does it, a program that has to be installed; it is a child of the calling process for
+ * the time of the call. Images hold the container's memory: whoever can read them can read its secrets.
+ *
+ * On failure the container runs on, or stays paused if it was. The error's detail `"criu-log"` is the path of CRIU's
+ * log, the message has its decisive lines. Any thread. Blocks until all is written, as long as `options->call` allows;
+ * other calls that change the container wait. Since 0.1; criu(8).
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL, no images, a directory that cannot be opened, options that exclude each
+ * other), `RR_E_NOT_RUNNING`, `RR_E_NOT_FOUND`, `RR_E_CRIU` (CRIU is not there, or refuses), `RR_E_UNSUPPORTED` (this
+ * CRIU or this kernel cannot do it; unknown bits), `RR_E_BUSY`, `RR_E_TIMEOUT`, `RR_E_CANCELLED`, `RR_E_FORKED`,
+ * `RR_E_SYSTEM`.
+ */
+rr_code rr_checkpoint(struct rr_container *c,
+                      const struct rr_checkpoint_options *options,
+                      struct rr_error **err);
+
+/**
+ * Makes a container of the images of a checkpoint: its processes go on where they were, under the id `id`, which may be
+ * another.
+ *
+ * `options` are those of `rr_create`, with the same owners: the configuration says where the root filesystem, the
+ * mounts and the cgroups are, what the images say of them notwithstanding. The streams in `options->io` take the place
+ * of those of the first process that were pipes or sockets; its terminal, where it had one, goes to
+ * `console_socket`, or is had by `rr_process_console_fd`. `hook` is called as at a create, and `poststart` when all is
+ * restored. `RR_CREATE_NO_PIVOT` and `RR_CREATE_NO_NEW_KEYRING` have no effect. `restore` says where the images are.
+ *
+ * On success `*out` is the caller's (`rr_container_unref`), and the first process a child of the calling process. On
+ * failure nothing is left behind, and the error tells of CRIU's log as that of `rr_checkpoint`. Any thread. Blocks
+ * until the processes run, as long as `options->call` allows: CRIU does not end on images that are damaged in some
+ * ways, so that a deadline is advisable. Since 0.1; criu(8).
+ *
+ * Errors: those of `rr_create`; `RR_E_INVALID_ARGUMENT` (no images, or not those of a container), `RR_E_CRIU`,
+ * `RR_E_UNSUPPORTED` (further descriptors in `options->io`, `RR_CREATE_DETACHED`, `RR_CREATE_WANT_SECCOMP_FD`; this
+ * CRIU or this kernel cannot do it; unknown bits).
+ */
+rr_code rr_restore(struct rr_context *ctx,
+                   const char *id,
+                   const struct rr_create_options *options,
+                   const struct rr_restore_options *restore,
+                   struct rr_container **out,
+                   struct rr_error **err);
 
 /**
  * What a container is doing now, without JSON.

@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, reason = "a test may panic")]
 
+#[path = "checkpoint/criu.rs"]
+mod criu;
 #[path = "abi/host.rs"]
 mod host;
 #[path = "abi/refusals.rs"]
@@ -116,6 +118,26 @@ fn container_stands_still_and_goes_on_from_c() {
     let scene = Scene::new("pause");
     let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
     keeps_its_promises("pause", &scene, &[&sleeper]);
+}
+
+#[test]
+fn container_becomes_files_and_lives_again_from_c() {
+    const TEST: &str = "container_becomes_files_and_lives_again_from_c";
+    if !root_or_skip(TEST) {
+        return;
+    }
+    match criu::program() {
+        Ok(criu) => {
+            let _alone = criu::alone();
+            let scene = Scene::new("checkpoint");
+            let count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done";
+            let counter = scene.bundle("counter", &["/bin/sh", "-c", count]);
+            let folder = scene.path().to_str().expect("the scene has a plain name").to_owned();
+            let criu = criu.to_str().expect("a peer has a plain name");
+            keeps_its_promises("checkpoint", &scene, &[&counter, &folder, criu]);
+        }
+        Err(reason) => eprintln!("skipped: {TEST}: {reason}"),
+    }
 }
 
 #[test]
@@ -291,6 +313,14 @@ fn layouts_are_the_same_on_both_sides() {
             size flags bundle config config_len rootfs_fd_plus1 reserved0 pid_file io hook hook_data call
         }
         rr_exec_options { size flags process process_len cgroups n_cgroups pid_file io call }
+        rr_checkpoint_options {
+            size flags images images_fd_plus1 work_fd_plus1 work parent page_server page_server_port status_fd_plus1
+            manage_cgroups network_lock criu call
+        }
+        rr_restore_options {
+            size flags images images_fd_plus1 work_fd_plus1 work manage_cgroups network_lock lsm_profile
+            lsm_mount_context criu
+        }
         rr_update_options { size flags l3_cache_schema mem_bw_schema call }
         rr_state_info { size status pid start_time created_ns }
         rr_exit { size code sig flags exited_ns }

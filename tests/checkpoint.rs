@@ -6,6 +6,8 @@
 
 #[path = "checkpoint/broken.rs"]
 mod broken;
+#[path = "checkpoint/criu.rs"]
+mod criu;
 #[path = "checkpoint/elsewhere.rs"]
 mod elsewhere;
 #[path = "checkpoint/life.rs"]

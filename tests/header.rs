@@ -28,6 +28,7 @@ const FILES: &[&str] = &[
     "container",
     "exec",
     "update",
+    "checkpoint",
     "state",
     "inside",
     "spec",

@@ -146,6 +146,15 @@ unsafe fn make(
     // SAFETY: rules 3 to 5 are passed on.
     let (options, pipes) = unsafe { read_options(options)? };
     let container = verb(&ctx.context, id, options)?;
+    // SAFETY: rule 3 is passed on; `out` is not NULL.
+    unsafe { deliver(container, pipes, out) }
+}
+
+/// Gives C a container that was just made, and the host's ends of its pipes.
+///
+/// # Safety
+/// Rule 3 of `ffi`'s list; `out` is not NULL.
+pub(super) unsafe fn deliver(container: Container, pipes: Pipes, out: *mut *mut rr_container) -> Result<()> {
     // SAFETY: rule 3 is passed on.
     if let Err(error) = unsafe { hand_over(&container, pipes) } {
         // The container is there, but C would never get its pipes: undo it. Its own error would hide the
@@ -163,7 +172,9 @@ const RR_CREATE_KNOWN: u64 =
 
 /// # Safety
 /// Rules 3 to 6 of `ffi`'s list.
-unsafe fn read_options<'call>(options: *const rr_create_options) -> Result<(CreateOptions<'call>, Pipes)> {
+pub(super) unsafe fn read_options<'call>(
+    options: *const rr_create_options,
+) -> Result<(CreateOptions<'call>, Pipes)> {
     // SAFETY: rule 3 is passed on.
     let options = unsafe { sized::read(options)? };
     known_bits(options.flags, RR_CREATE_KNOWN)?;

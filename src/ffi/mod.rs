@@ -38,6 +38,7 @@
 mod arg;
 mod buf;
 mod call;
+mod checkpoint;
 mod code;
 mod container;
 mod context;
@@ -61,6 +62,7 @@ mod version;
 
 pub use buf::{rr_buf, rr_buf_free};
 pub use call::rr_call;
+pub use checkpoint::*;
 pub use code::*;
 pub use container::*;
 pub use context::*;

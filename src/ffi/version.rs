@@ -28,6 +28,7 @@ const _: () = assert!(
 /// held against this one by a test.
 const FEATURES: &[&CStr] = &[
     c"cancel",
+    c"checkpoint",
     c"config-bytes",
     c"console",
     c"detached",
@@ -63,12 +64,12 @@ pub extern "C" fn rr_version_string() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// Whether the library at run time has an ability. The names so far: `"cancel"` (`rr_call`'s deadline and
-/// descriptor), `"config-bytes"` (a config without a bundle), `"console"` (terminals), `"detached"`
-/// (`RR_CREATE_DETACHED`), `"events"` (`rr_events`), `"exec"`, `"fd-map"` (further descriptors by number), `"hook"`
-/// (`rr_hook_fn`), `"init-memfd"` (no helper program need be installed), `"log"`, `"open-cgroup"`, `"open-ns"`,
-/// `"pause"`, `"rootfs-fd"` (a root filesystem by descriptor), `"seccomp-fd"` (`rr_take_seccomp_fd`), `"stats"`
-/// (`rr_stats`), `"stdio-pipe"` and `"update"`.
+/// Whether the library at run time has an ability. The names so far: `"cancel"` (`rr_call`'s deadline and descriptor),
+/// `"checkpoint"` (`rr_checkpoint`, `rr_restore`), `"config-bytes"` (a config without a bundle), `"console"`
+/// (terminals), `"detached"` (`RR_CREATE_DETACHED`), `"events"` (`rr_events`), `"exec"`, `"fd-map"` (further
+/// descriptors by number), `"hook"` (`rr_hook_fn`), `"init-memfd"` (no helper program need be installed), `"log"`,
+/// `"open-cgroup"`, `"open-ns"`, `"pause"`, `"rootfs-fd"` (a root filesystem by descriptor), `"seccomp-fd"`
+/// (`rr_take_seccomp_fd`), `"stats"` (`rr_stats`), `"stdio-pipe"` and `"update"`.
 ///
 /// It is about the library, not about the host or its kernel; what those lack a call says with `RR_E_UNSUPPORTED`. A
 /// name it does not know, and NULL, give false. Any thread, does not block, may be called in a signal handler. Since

@@ -414,7 +414,7 @@ fn legal(config: &[u8], want_seccomp_listener: bool) -> Result<(Spec, Vec<String
 }
 
 /// The root filesystem's path and, where it came as a descriptor, what has to be there.
-fn chosen_rootfs(
+pub(super) fn chosen_rootfs(
     options: &CreateOptions<'_>,
     spec: &Spec,
     bundle: &Path,
@@ -426,7 +426,7 @@ fn chosen_rootfs(
 }
 
 /// The root filesystem: a directory, and not a link that somebody could turn elsewhere.
-pub(super) fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
+fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
     let path = bundle.join(spec.root().as_ref().map(|root| root.path().clone()).unwrap_or_default());
     let error = |error: std::io::Error| {
         Error::os(Kind::Rootfs, format!("open root filesystem {}", path.display()), errno_of(&error))

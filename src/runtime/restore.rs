@@ -56,6 +56,7 @@ impl Context {
         wanted: &RestoreOptions<'_>,
     ) -> Result<Container> {
         valid_id(id)?;
+        possible(&options)?;
         let deadline = Deadline::begin(options.call, "restore container")?;
         let bundle = create::bundle(&options)?;
         let config = match options.config.take() {
@@ -70,7 +71,7 @@ impl Context {
             None => Opened::open(&wanted.images, false)?,
         };
         let given = Given::open(self, &mut spec, &deadline)?;
-        let rootfs = create::rootfs(&spec, &bundle)?;
+        let (rootfs, root_identity) = create::chosen_rootfs(&options, &spec, &bundle)?;
         let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
         let streams = Streams::open(&mut options.io, terminal)?;
         let net_devices = NetDevices::find(&spec)?;
@@ -85,6 +86,8 @@ impl Context {
             cgroup_manager: self.cgroup_manager(),
             systemd: self.systemd(&deadline)?,
             resctrl: self.resctrl_for(&spec),
+            calls: options.hook.is_some(),
+            root_identity,
             ..Request::default()
         };
         let plan = plan::create(&spec, self.host(), &request)?;
@@ -101,9 +104,9 @@ impl Context {
             layout: plan.cgroups.layout,
             intel_rdt: Vec::new(),
             pid_file: None,
-            host_hook: None,
+            host_hook: options.hook.as_ref(),
             hooks: &plan.hooks,
-            with_hooks: hook::plan::any(&spec),
+            with_hooks: hook::plan::any(&spec) || options.hook.is_some(),
             armed: true,
         };
         let state = create::journal(self, &spec, &plan, &request);
@@ -126,7 +129,24 @@ impl Context {
         let process = restoring.run(streams, &mut undo).inspect_err(|_| restoring.end(cgroups))?;
         undo.armed = false;
         self.adopt(id, &process, plan.shares_pid_namespace());
-        Ok(self.container(id, Some(process)))
+        let mut container = self.container(id, Some(process));
+        container.hook = options.hook.clone();
+        Ok(container)
+    }
+}
+
+/// What a create can have and a restore cannot.
+fn possible(options: &CreateOptions<'_>) -> Result<()> {
+    let refused = [
+        (options.detached, "a first process that is nobody's child"),
+        (options.want_seccomp_listener, "the listener of a seccomp filter"),
+        (!options.io.fds.is_empty(), "further descriptors"),
+    ];
+    match refused.iter().find(|(asked, _)| *asked) {
+        Some((_, what)) => {
+            Err(Error::new(Kind::Unsupported, format!("restore container: CRIU cannot give it {what}")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -192,11 +212,15 @@ impl Restoring<'_> {
             .init
             .as_ref()
             .ok_or_else(|| Error::new(Kind::Criu, "CRIU has restored a process and not told which one"))?;
-        hooks::run(&self.plan.hooks, None, Moment::Poststart, *pid, self.deadline)?;
+        hooks::run(&self.plan.hooks, self.options.hook.as_ref(), Moment::Poststart, *pid, self.deadline)?;
         let init = init
             .try_clone()
             .map_err(|error| Error::os(Kind::System, "duplicate a pidfd", errno_of(&error)))?;
-        Ok(Process::new(*pid, init, self.console.take(), pipes))
+        let process = Process::new(*pid, init, self.console.take(), pipes);
+        if let Some(size) = self.options.io.window.filter(|_| process.console().is_some()) {
+            process.resize(size)?;
+        }
+        Ok(process)
     }
 
     /// Ends whatever CRIU has made by now.
@@ -217,6 +241,8 @@ impl Restoring<'_> {
             steps.push(Step::JoinCgroups { count });
         }
         steps.push(Step::OpenRoot { path: self.image.rootfs.clone(), opened_by: OpenedBy::Init });
+        let same = self.plan.init.steps.iter().filter(|step| matches!(step, Step::SameRoot { .. }));
+        steps.extend(same.cloned());
         steps.extend(mount_points(&self.plan.init.steps, Path::is_dir));
         Start {
             program: self.wanted.criu.criu.as_deref(),
@@ -237,7 +263,7 @@ impl Restoring<'_> {
             "setup-namespaces" => {
                 let pid = self.learn(notify)?;
                 self.network(pid)?;
-                hooks::run_creating(&self.plan.hooks, None, pid, self.deadline)
+                hooks::run_creating(&self.plan.hooks, self.options.hook.as_ref(), pid, self.deadline)
             }
             "orphan-pts-master" => {
                 self.console = descriptor;

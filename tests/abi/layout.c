@@ -79,6 +79,35 @@ FIELD(rr_update_options, l3_cache_schema, 16);
 FIELD(rr_update_options, mem_bw_schema, 24);
 FIELD(rr_update_options, call, 32);
 
+WHOLE(rr_checkpoint_options, 88);
+FIELD(rr_checkpoint_options, size, 0);
+FIELD(rr_checkpoint_options, flags, 8);
+FIELD(rr_checkpoint_options, images, 16);
+FIELD(rr_checkpoint_options, images_fd_plus1, 24);
+FIELD(rr_checkpoint_options, work_fd_plus1, 28);
+FIELD(rr_checkpoint_options, work, 32);
+FIELD(rr_checkpoint_options, parent, 40);
+FIELD(rr_checkpoint_options, page_server, 48);
+FIELD(rr_checkpoint_options, page_server_port, 56);
+FIELD(rr_checkpoint_options, status_fd_plus1, 60);
+FIELD(rr_checkpoint_options, manage_cgroups, 64);
+FIELD(rr_checkpoint_options, network_lock, 68);
+FIELD(rr_checkpoint_options, criu, 72);
+FIELD(rr_checkpoint_options, call, 80);
+
+WHOLE(rr_restore_options, 72);
+FIELD(rr_restore_options, size, 0);
+FIELD(rr_restore_options, flags, 8);
+FIELD(rr_restore_options, images, 16);
+FIELD(rr_restore_options, images_fd_plus1, 24);
+FIELD(rr_restore_options, work_fd_plus1, 28);
+FIELD(rr_restore_options, work, 32);
+FIELD(rr_restore_options, manage_cgroups, 40);
+FIELD(rr_restore_options, network_lock, 44);
+FIELD(rr_restore_options, lsm_profile, 48);
+FIELD(rr_restore_options, lsm_mount_context, 56);
+FIELD(rr_restore_options, criu, 64);
+
 WHOLE(rr_state_info, 32);
 FIELD(rr_state_info, size, 0);
 FIELD(rr_state_info, status, 8);

@@ -26,6 +26,8 @@ static void without_error(rr_context *ctx) {
   CHECK(rr_delete(NULL, 0, NULL, NULL) == BAD);
   CHECK(rr_exec(NULL, NULL, NULL, NULL) == BAD);
   CHECK(rr_update(NULL, NULL, 0, NULL, NULL) == BAD);
+  CHECK(rr_checkpoint(NULL, NULL, NULL) == BAD);
+  CHECK(rr_restore(NULL, NULL, NULL, NULL, NULL, NULL) == BAD);
   CHECK(rr_init_process(NULL, NULL, NULL) == BAD);
   CHECK(rr_state(NULL, NULL, NULL) == BAD);
   CHECK(rr_state_json(NULL, NULL, NULL) == BAD);
@@ -62,6 +64,13 @@ static void with_error(rr_context *ctx) {
   EXPECT(BAD, rr_run(ctx, "id", NULL, &c, &err));
   options.config_len = 9; /* nine bytes at NULL */
   EXPECT(BAD, rr_run(ctx, "id", &options, &c, &err));
+  options.config_len = 0, options.bundle = "/";
+  EXPECT(BAD, rr_restore(NULL, "id", &options, NULL, &c, &err));
+  EXPECT(BAD, rr_restore(ctx, NULL, &options, NULL, &c, &err));
+  EXPECT(BAD, rr_restore(ctx, "id", NULL, NULL, &c, &err));
+  EXPECT(BAD, rr_restore(ctx, "id", &options, NULL, NULL, &err));
+  EXPECT(BAD, rr_restore(ctx, "id", &options, NULL, &c, &err)); /* no images */
+  EXPECT(BAD, rr_checkpoint(NULL, NULL, &err));
   EXPECT(BAD, rr_open(NULL, "id", &c, &err));
   EXPECT(BAD, rr_open(ctx, NULL, &c, &err));
   EXPECT(BAD, rr_open(ctx, "id", NULL, &err));
@@ -83,6 +92,8 @@ static void what_gives_and_frees(void) {
   rr_create_options_init(NULL, 64);
   rr_exec_options_init(NULL, 64);
   rr_update_options_init(NULL, 64);
+  rr_checkpoint_options_init(NULL, 64);
+  rr_restore_options_init(NULL, 64);
   rr_io_init(NULL, 64);
   rr_error_free(NULL);
   rr_buf_free(NULL);

@@ -4,55 +4,28 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::criu;
 use crate::support::{self, World};
 
 /// How long anything here may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// The directory of a CRIU that starts here; `None` says why not.
-pub(crate) fn criu(test: &str) -> Option<PathBuf> {
-    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+fn directory(test: &str) -> Option<PathBuf> {
     if support::skipped(test) {
         return None;
     }
-    let found = FOUND.get_or_init(|| {
-        let own = std::env::var_os("RIVERRUN_TEST_CRIU").map(PathBuf::from);
-        let path = own.map_or_else(peer, Ok)?;
-        let checked = Command::new(&path).arg("check").output().map_err(|error| error.to_string())?;
-        if checked.status.success() {
-            return Ok(path.parent().unwrap().to_owned());
-        }
-        Err(format!("criu check: {}", String::from_utf8_lossy(&checked.stderr).trim().replace('\n', "; ")))
-    });
-    match found {
-        Ok(directory) => Some(directory.clone()),
+    match criu::program() {
+        Ok(path) => path.parent().map(Path::to_owned),
         Err(reason) => {
             eprintln!("skipped, {test}: {reason}");
             None
         }
     }
-}
-
-fn peer() -> Result<PathBuf, String> {
-    let output =
-        Command::new("tests/peers/get-peer").arg("criu").output().map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
-    }
-    let why = String::from_utf8_lossy(&output.stderr);
-    Err(format!("no CRIU: {}", why.lines().last().unwrap_or("get-peer says nothing")))
-}
-
-/// Only one of these tests runs at a time.
-pub(crate) fn alone() -> File {
-    let file = File::create(std::env::temp_dir().join("riverrun-test-criu.lock")).unwrap();
-    file.lock().unwrap();
-    file
 }
 
 /// Waits until it is true.
@@ -79,8 +52,8 @@ impl Scene {
     }
 
     pub(crate) fn of(test: &str, change: impl FnOnce(&mut Value)) -> Option<Self> {
-        let criu = criu(test)?;
-        let alone = alone();
+        let criu = directory(test)?;
+        let alone = criu::alone();
         let world = World::new(test);
         let count =
             "i=0; while :; do i=$((i+1)); echo $i >/count.new; mv /count.new /count; sleep 0.05; done";

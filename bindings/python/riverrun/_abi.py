@@ -67,6 +67,26 @@ RR_KILL_ALL = (1 << 0)
 RR_DELETE_FORCE = (1 << 0)
 RR_EXEC_IGNORE_PAUSED = (1 << 0)
 RR_EXEC_NO_NEW_KEYRING = (1 << 1)
+RR_CRIU_TCP_ESTABLISHED = (1 << 0)
+RR_CRIU_EXT_UNIX_SK = (1 << 1)
+RR_CRIU_SHELL_JOB = (1 << 2)
+RR_CRIU_FILE_LOCKS = (1 << 3)
+RR_CRIU_LAZY_PAGES = (1 << 4)
+RR_CRIU_AUTO_DEDUP = (1 << 5)
+RR_CHECKPOINT_LEAVE_RUNNING = (1 << 16)
+RR_CHECKPOINT_PRE_DUMP = (1 << 17)
+RR_CHECKPOINT_TCP_SKIP_IN_FLIGHT = (1 << 18)
+RR_CHECKPOINT_LINK_REMAP = (1 << 19)
+RR_RESTORE_TCP_CLOSE = (1 << 24)
+RR_CRIU_CGROUPS_DEFAULT = 0
+RR_CRIU_CGROUPS_IGNORE = 1
+RR_CRIU_CGROUPS_SOFT = 2
+RR_CRIU_CGROUPS_FULL = 3
+RR_CRIU_CGROUPS_STRICT = 4
+RR_CRIU_LOCK_DEFAULT = 0
+RR_CRIU_LOCK_IPTABLES = 1
+RR_CRIU_LOCK_NFTABLES = 2
+RR_CRIU_LOCK_SKIP = 3
 RR_CREATING = 0
 RR_CREATED = 1
 RR_RUNNING = 2
@@ -229,6 +249,45 @@ class rr_update_options(Structure):
     ]
 
 
+class rr_checkpoint_options(Structure):
+    """`rr_checkpoint_options` of the header."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("flags", c_uint64),
+        ("images", c_char_p),
+        ("images_fd_plus1", c_int32),
+        ("work_fd_plus1", c_int32),
+        ("work", c_char_p),
+        ("parent", c_char_p),
+        ("page_server", c_char_p),
+        ("page_server_port", c_uint32),
+        ("status_fd_plus1", c_int32),
+        ("manage_cgroups", c_uint32),
+        ("network_lock", c_uint32),
+        ("criu", c_char_p),
+        ("call", POINTER(rr_call)),
+    ]
+
+
+class rr_restore_options(Structure):
+    """`rr_restore_options` of the header."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("flags", c_uint64),
+        ("images", c_char_p),
+        ("images_fd_plus1", c_int32),
+        ("work_fd_plus1", c_int32),
+        ("work", c_char_p),
+        ("manage_cgroups", c_uint32),
+        ("network_lock", c_uint32),
+        ("lsm_profile", c_char_p),
+        ("lsm_mount_context", c_char_p),
+        ("criu", c_char_p),
+    ]
+
+
 class rr_state_info(Structure):
     """`rr_state_info` of the header."""
 
@@ -386,6 +445,10 @@ FUNCTIONS = [
     ("rr_exec", c_int32, [c_void_p, POINTER(rr_exec_options), POINTER(c_void_p), POINTER(c_void_p)]),
     ("rr_update_options_init", None, [POINTER(rr_update_options), c_size_t]),
     ("rr_update", c_int32, [c_void_p, c_char_p, c_size_t, POINTER(rr_update_options), POINTER(c_void_p)]),
+    ("rr_checkpoint_options_init", None, [POINTER(rr_checkpoint_options), c_size_t]),
+    ("rr_restore_options_init", None, [POINTER(rr_restore_options), c_size_t]),
+    ("rr_checkpoint", c_int32, [c_void_p, POINTER(rr_checkpoint_options), POINTER(c_void_p)]),
+    ("rr_restore", c_int32, [c_void_p, c_char_p, POINTER(rr_create_options), POINTER(rr_restore_options), POINTER(c_void_p), POINTER(c_void_p)]),
     ("rr_state", c_int32, [c_void_p, POINTER(rr_state_info), POINTER(c_void_p)]),
     ("rr_state_json", c_int32, [c_void_p, POINTER(rr_buf), POINTER(c_void_p)]),
     ("rr_list_json", c_int32, [c_void_p, POINTER(rr_buf), POINTER(c_void_p)]),

@@ -90,6 +90,11 @@ impl Session {
         self.log.line(Level::Error, message);
     }
 
+    /// A line about what is not as it was asked for.
+    pub(crate) fn log_warning(&self, message: &str) {
+        self.log.line(Level::Warn, message);
+    }
+
     /// How many of them came from a service manager.
     pub(crate) fn listen_fds(&self) -> u32 {
         self.listen_fds

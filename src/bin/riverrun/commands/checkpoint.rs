@@ -10,6 +10,7 @@ use std::{env, io};
 use riverrun::{Call, CheckpointOptions, CriuOptions, ImageDirectory, ManageCgroups, NetworkLock};
 
 use crate::args::Matches;
+use crate::ending::Ending;
 use crate::failure::{Failure, Outcome, io_failure};
 use crate::session::{Session, path_option};
 
@@ -30,7 +31,8 @@ pub(crate) fn checkpoint(session: &Session, matches: &Matches) -> Outcome {
         status_fd: status.as_ref().map(AsFd::as_fd),
         criu: criu_options(matches)?,
     };
-    container.checkpoint(&options, Call::default())?;
+    let ending = Ending::block()?;
+    container.checkpoint(&options, ending.call()).map_err(|error| ending.failure(error))?;
     if !options.leave_running && !options.pre_dump {
         container.delete(true, Call::default())?;
     }

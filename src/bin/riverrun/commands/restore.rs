@@ -1,11 +1,12 @@
 //! `riverrun restore`: a container of images, and in the foreground: stay, and delete in the end.
 #![forbid(unsafe_code)]
 
-use riverrun::{Call, ImageDirectory, RestoreOptions};
+use riverrun::{Call, CreateOptions, ImageDirectory, RestoreOptions};
 
 use super::checkpoint::{criu_options, image_path};
 use super::create::Wanted;
 use crate::args::Matches;
+use crate::ending::Ending;
 use crate::failure::{FAILED, Failure, Outcome};
 use crate::foreground::{Signals, attend, become_subreaper};
 use crate::session::{Session, path_option};
@@ -23,9 +24,16 @@ pub(crate) fn restore(session: &Session, matches: &Matches) -> Outcome {
         criu: criu_options(matches)?,
     };
     let detach = matches.switch("detach");
-    let wanted = Wanted::typed(session, matches, detach)?;
+    let mut wanted = Wanted::typed(session, matches, detach)?;
+    if !std::mem::take(&mut wanted.options.io.fds).is_empty() {
+        session.log_warning(
+            "the descriptors of LISTEN_FDS are not passed on: the restored processes have their own",
+        );
+    }
     if detach {
-        wanted.context.restore(matches.id(), wanted.options, &restore)?;
+        let ending = Ending::block()?;
+        let options = CreateOptions { call: ending.call(), ..wanted.options };
+        wanted.context.restore(matches.id(), options, &restore).map_err(|error| ending.failure(error))?;
         return Ok(0);
     }
     in_foreground(session, matches, wanted, &restore)
@@ -39,10 +47,13 @@ fn in_foreground(
 ) -> Outcome {
     let host = if wanted.terminal { Some(HostTerminal::find()?) } else { None };
     let signals = Signals::block(wanted.terminal)?;
+    let ending = Ending::block()?;
     if !matches.switch("no-subreaper") {
         become_subreaper()?;
     }
-    let container = wanted.context.restore(matches.id(), wanted.options, restore)?;
+    let options = CreateOptions { call: ending.call(), ..wanted.options };
+    let container =
+        wanted.context.restore(matches.id(), options, restore).map_err(|error| ending.failure(error))?;
     let process = container.init_process()?;
     if let Some(size) = host.as_ref().and_then(HostTerminal::size) {
         // Where the window has another size than the one that was there before, the program is told.
