@@ -281,6 +281,45 @@ struct ExecOptions {
   uint64_t flags = 0;  ///< RR_EXEC_*
 };
 
+/// What a checkpoint and a restore share: where the images are, and what CRIU is to do.
+struct CriuOptions {
+  std::string images, work;           ///< directories by path; no work: CRIU's log goes to the images
+  int images_fd = -1, work_fd = -1;   ///< the same by descriptor, instead; borrowed
+  uint64_t flags = 0;                 ///< RR_CRIU_*, with RR_CHECKPOINT_* or RR_RESTORE_*
+  uint32_t manage_cgroups = RR_CRIU_CGROUPS_DEFAULT;
+  uint32_t network_lock = RR_CRIU_LOCK_DEFAULT;
+  std::string program;                ///< CRIU's; empty: the first in the usual directories
+
+  template <class C>
+  void lend(C &c) const {
+    c.flags = flags;
+    c.images = detail::optional(images);
+    c.images_fd_plus1 = images_fd + 1;
+    c.work = detail::optional(work);
+    c.work_fd_plus1 = work_fd + 1;
+    c.manage_cgroups = manage_cgroups;
+    c.network_lock = network_lock;
+    c.criu = detail::optional(program);
+  }
+};
+
+/// Options of Container::checkpoint.
+struct CheckpointOptions {
+  CriuOptions criu;
+  Limits limits;
+  std::string parent;              ///< images of an earlier RR_CHECKPOINT_PRE_DUMP, relative to the images
+  std::string page_server;         ///< the address that memory is sent to
+  uint16_t page_server_port = 0;
+  int status_fd = -1;              ///< gets a zero byte once memory can be asked for, with RR_CRIU_LAZY_PAGES; borrowed
+};
+
+/// Options of Context::restore.
+struct RestoreOptions {
+  CriuOptions criu;
+  std::string lsm_profile;        ///< TYPE:NAME, the label instead of the one that the processes had
+  std::string lsm_mount_context;  ///< that of mounts
+};
+
 /// A container. The object is not the container: letting go of it stops nothing.
 class Container {
  public:
@@ -350,6 +389,19 @@ class Container {
   void resume(const Limits &limits = {}) const {
     rr_call call = limits.c();
     detail::check([&](rr_error **error) { return rr_resume(get(), &call, error); });
+  }
+  /// Its processes become images, from which Context::restore makes them again; on failure it runs on.
+  void checkpoint(const CheckpointOptions &options) const {
+    rr_call call = options.limits.c();
+    rr_checkpoint_options c;
+    rr_checkpoint_options_init(&c, sizeof c);
+    options.criu.lend(c);
+    c.parent = detail::optional(options.parent);
+    c.page_server = detail::optional(options.page_server);
+    c.page_server_port = options.page_server_port;
+    c.status_fd_plus1 = options.status_fd + 1;
+    c.call = &call;
+    detail::check([&](rr_error **error) { return rr_checkpoint(get(), &c, error); });
   }
   /// `resources` is a `linux.resources` object, as JSON; what is left out stays.
   void update(std::string_view resources, const Limits &limits = {}) const {
@@ -456,6 +508,19 @@ class Context {
   template <class From>
   [[nodiscard]] Container run(const std::string &id, const From &from, const CreateOptions &options = {}) const {
     return make(rr_run, id, from, options);
+  }
+  /// A container of the images of a checkpoint: its processes go on where they were.
+  template <class From>
+  [[nodiscard]] Container restore(const std::string &id, const From &from, const RestoreOptions &restore,
+                                  const CreateOptions &options = {}) const {
+    rr_restore_options r;
+    rr_restore_options_init(&r, sizeof r);
+    restore.criu.lend(r);
+    r.lsm_profile = detail::optional(restore.lsm_profile);
+    r.lsm_mount_context = detail::optional(restore.lsm_mount_context);
+    auto call = [&r](rr_context *context, const char *name, const rr_create_options *c, rr_container **out,
+                     rr_error **error) { return rr_restore(context, name, c, &r, out, error); };
+    return make(call, id, from, options);
   }
   /// Finds a container, whoever made it.
   [[nodiscard]] Container open(const std::string &id) const {

@@ -73,6 +73,7 @@ var claims = map[string]func(*testing.T){
 	"forked_child_is_refused":                  forkedChildIsRefused,
 	"host_is_untouched":                        hostIsUntouched,
 	"namespace_is_opened":                      namespaceIsOpened,
+	"checkpointed_container_goes_on":           checkpointedContainerGoesOn,
 	"pause_freezes_and_resume_thaws":           pauseFreezesAndResumeThaws,
 	"update_changes_a_limit":                   updateChangesALimit,
 	"stats_count_what_runs":                    statsCountWhatRuns,
@@ -782,4 +783,51 @@ func eventsOfManyInOneLoop(t *testing.T) {
 			t.Fatal("no exit was told")
 		}
 	}
+}
+
+// checkpointedContainerGoesOn: it counts on its standard output, is files for a while, and counts on.
+func checkpointedContainerGoesOn(t *testing.T) {
+	criu := os.Getenv("CRIU")
+	if criu == "" {
+		fmt.Println("skipped: checkpointed_container_goes_on: no CRIU that starts here")
+		return
+	}
+	next := func(lines *bufio.Scanner) int {
+		expect(t, lines.Scan(), lines.Err())
+		number, err := strconv.Atoi(lines.Text())
+		must(t, err)
+		return number
+	}
+	images, program := t.TempDir(), riverrun.CRIUOptions{Program: criu}
+	piped := riverrun.NullIO
+	piped.Stdout = riverrun.Pipe
+	options := riverrun.CreateOptions{Config: shell(t, "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"), IO: piped}
+	ctx, cancel := context.WithTimeout(background, long)
+	defer cancel()
+	web := started(t, options)
+	before := bufio.NewScanner(web.Pipes.Stdout)
+	for next(before) < 3 {
+	}
+	refused(t, web.Checkpoint(ctx, riverrun.CheckpointOptions{}), riverrun.ErrInvalidArgument)
+	ended, end := context.WithCancel(background)
+	end()
+	refused(t, web.Checkpoint(ended, riverrun.CheckpointOptions{Images: riverrun.Directory{Path: images}}), riverrun.ErrCancelled)
+	must(t, web.Checkpoint(ctx, riverrun.CheckpointOptions{
+		Images: riverrun.Directory{Path: images}, LeaveRunning: true, CRIU: program}))
+	expect(t, state(t, web).Status == riverrun.Running)
+	seen := next(before)
+	open, err := os.Open(images)
+	must(t, err)
+	defer open.Close()
+	must(t, web.Checkpoint(ctx, riverrun.CheckpointOptions{Images: riverrun.Directory{File: open}, CRIU: program}))
+	expect(t, state(t, web).Status == riverrun.Stopped)
+	again, err := rt.Restore(ctx, fresh(), options, riverrun.RestoreOptions{Images: riverrun.Directory{File: open}, CRIU: program})
+	must(t, err)
+	defer func() {
+		must(t, again.Delete(background, riverrun.DeleteForce))
+		again.Pipes.Close()
+	}()
+	expect(t, state(t, again).Status == riverrun.Running)
+	after := next(bufio.NewScanner(again.Pipes.Stdout))
+	expect(t, after > seen, after, seen)
 }

@@ -59,12 +59,7 @@ impl Context {
         possible(&options)?;
         let deadline = Deadline::begin(options.call, "restore container")?;
         let bundle = create::bundle(&options)?;
-        let config = match options.config.take() {
-            Some(config) => config,
-            None => create::read_config(&bundle)?,
-        };
-        let (mut spec, unknown) = spec::parse_telling(&config)?;
-        spec::validate(&spec)?;
+        let (config, mut spec, unknown) = legal(&mut options, &bundle)?;
         let images = Opened::open(&wanted.images, false)?;
         let work = match &wanted.work {
             Some(work) => Opened::open(work, true)?,
@@ -133,6 +128,17 @@ impl Context {
         container.hook = options.hook.clone();
         Ok(container)
     }
+}
+
+/// The configuration's bytes, what they say, and what of that nobody knows.
+fn legal(options: &mut CreateOptions<'_>, bundle: &Path) -> Result<(Vec<u8>, Spec, Vec<String>)> {
+    let config = match options.config.take() {
+        Some(config) => config,
+        None => create::read_config(bundle)?,
+    };
+    let (spec, unknown) = spec::parse_telling(&config)?;
+    spec::validate(&spec)?;
+    Ok((config, spec, unknown))
 }
 
 /// What a create can have and a restore cannot.

@@ -486,6 +486,49 @@ void pause_freezes_and_resume_thaws() {
   EXPECT(web->state().status == RR_RUNNING);
   EXPECT(web->exec(process({"/bin/true"}), quiet_exec()).wait(kLong).code == 0);
 }
+/// The next whole number that is read.
+long number(int fd) {
+  std::string text;
+  for (char c; read(fd, &c, 1) == 1 && c != '\n';) text += c;
+  return std::stol(text);
+}
+void checkpointed_container_goes_on() {
+  const char *criu = std::getenv("CRIU");
+  if (!criu || !*criu) {
+    std::cout << "skipped: checkpointed_container_goes_on: no CRIU that starts here" << std::endl;
+    return;
+  }
+  auto options = quiet();
+  options.io.out = Stream::pipe();
+  const auto counting = shell("i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done");
+  riverrun::CheckpointOptions checkpoint;
+  checkpoint.limits = kLong;
+  long seen = 0;
+  {
+    Running web(counting, options);
+    while (number(web->pipes.out.get()) < 3) {
+    }
+    refused(RR_E_INVALID_ARGUMENT, [&] { web->checkpoint(checkpoint); });
+    checkpoint.criu.images = work + "/images";
+    checkpoint.criu.program = criu;
+    checkpoint.criu.flags = RR_CHECKPOINT_LEAVE_RUNNING;
+    web->checkpoint(checkpoint);
+    EXPECT(web->state().status == RR_RUNNING);
+    seen = number(web->pipes.out.get());
+    checkpoint.criu.flags = 0;
+    web->checkpoint(checkpoint);
+    EXPECT(web->state().status == RR_STOPPED);
+  }
+  const Fd images(open(checkpoint.criu.images.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  riverrun::RestoreOptions restore;
+  restore.criu.images_fd = images.get();
+  restore.criu.program = criu;
+  auto again = context().restore(fresh(), counting, restore, options);
+  const auto status = again.state().status;
+  const auto after = number(again.pipes.out.get());
+  again.remove(RR_DELETE_FORCE);
+  EXPECT(status == RR_RUNNING && after > seen);
+}
 void update_changes_a_limit() {
   Running web("sleep 60");
   web->update(R"({"pids":{"limit":77}})", kLong);
@@ -582,7 +625,7 @@ const Claim kClaims[] = {
     CLAIM(handles_outlive_their_context), CLAIM(forked_child_is_refused), CLAIM(host_is_untouched),
     CLAIM(namespace_is_opened), CLAIM(pause_freezes_and_resume_thaws), CLAIM(update_changes_a_limit),
     CLAIM(stats_count_what_runs), CLAIM(stats_document_is_the_command_lines), CLAIM(events_end_with_exit),
-    CLAIM(events_tell_out_of_memory_before_exit), CLAIM(events_of_many_in_one_loop),
+    CLAIM(checkpointed_container_goes_on), CLAIM(events_tell_out_of_memory_before_exit), CLAIM(events_of_many_in_one_loop),
 };
 
 }  // namespace

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, Sequence, Union
 
 from . import _abi
 from ._library import buffer, call, check, library, path, sized
+from .criu import Directory, lend_criu
 from .events import EventStream
 from .process import Process
 from .streams import IO, Lent, Pipes
@@ -132,6 +133,43 @@ class Container:
         options.call = ctypes.pointer(limits)
         document = json.dumps(resources).encode()
         check(library.rr_update, self._handle, document, len(document), ctypes.byref(options))
+
+    def checkpoint(
+        self,
+        images: Directory,
+        *,
+        work: Optional[Directory] = None,
+        parent: Union[str, os.PathLike, None] = None,
+        leave_running: bool = False,
+        pre_dump: bool = False,
+        tcp_skip_in_flight: bool = False,
+        link_remap: bool = False,
+        page_server: Optional[tuple[str, int]] = None,
+        status_fd: Optional[int] = None,
+        timeout: Optional[float] = None,
+        cancel: Optional[int] = None,
+        **criu: Any,
+    ) -> None:
+        """Writes the processes as images, from which `Context.restore` makes them again.
+
+        `images` and `work` (CRIU's log; default: to the images) are a path or the descriptor of a directory; `parent` is the
+        images of an earlier `pre_dump`, relative to `images`. Unless it is to go on, the container has stopped afterwards; on
+        failure it runs on. Further options, which the restore needs, too: `tcp_established`, `ext_unix_sk`, `shell_job`,
+        `file_locks`, `lazy_pages`, `auto_dedup`, `manage_cgroups`, `network_lock` (their names in criu(8)), `criu` (CRIU's
+        program; default: the first in the usual directories).
+        """
+        options, limits = sized(_abi.rr_checkpoint_options), call(timeout, cancel)
+        lend_criu(options, images, work, criu)
+        options.flags |= _abi.RR_CHECKPOINT_LEAVE_RUNNING if leave_running else 0
+        options.flags |= _abi.RR_CHECKPOINT_PRE_DUMP if pre_dump else 0
+        options.flags |= _abi.RR_CHECKPOINT_TCP_SKIP_IN_FLIGHT if tcp_skip_in_flight else 0
+        options.flags |= _abi.RR_CHECKPOINT_LINK_REMAP if link_remap else 0
+        options.parent = path(parent)
+        if page_server is not None:
+            options.page_server, options.page_server_port = page_server[0].encode(), page_server[1]
+        options.status_fd_plus1 = 0 if status_fd is None else status_fd + 1
+        options.call = ctypes.pointer(limits)
+        check(library.rr_checkpoint, self._handle, ctypes.byref(options))
 
     def stats(self) -> Any:
         """What the kernel counts, as flat numbers: the fields of `rr_stats_info`, cheap enough to ask of thousands."""

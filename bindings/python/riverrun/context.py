@@ -10,6 +10,7 @@ from typing import Any, Callable, Optional, Union
 from . import _abi
 from ._library import buffer, call, check, library, path, sized, text
 from .container import Container
+from .criu import Directory, lend_criu
 from .streams import IO, Lent
 
 #: Level (LOG_ERROR to LOG_DEBUG), line, further facts.
@@ -67,6 +68,36 @@ class Context:
     def run(self, id: str, bundle: Union[str, os.PathLike, None] = None, **options: Any) -> Container:
         """`create` and `start` in one, and a step cheaper."""
         return self._make(library.rr_run, id, bundle, **options)
+
+    def restore(
+        self,
+        id: str,
+        images: Directory,
+        bundle: Union[str, os.PathLike, None] = None,
+        *,
+        work: Optional[Directory] = None,
+        tcp_close: bool = False,
+        lsm_profile: Optional[str] = None,
+        lsm_mount_context: Optional[str] = None,
+        criu: Optional[dict] = None,
+        **options: Any,
+    ) -> Container:
+        """Makes a container of the images of a checkpoint: its processes go on where they were.
+
+        `images` and `work` (CRIU's log; default: to the images) are a path or the descriptor of a directory; `criu` is the
+        further options that the checkpoint was made with, by name; other options are those of `create`. On failure nothing is
+        left behind.
+        """
+        wanted = sized(_abi.rr_restore_options)
+        lend_criu(wanted, images, work, criu or {})
+        wanted.flags |= _abi.RR_RESTORE_TCP_CLOSE if tcp_close else 0
+        wanted.lsm_profile = lsm_profile.encode() if lsm_profile else None
+        wanted.lsm_mount_context = lsm_mount_context.encode() if lsm_mount_context else None
+
+        def restore(handle: Any, id: bytes, options: Any, *rest: Any) -> int:
+            return library.rr_restore(handle, id, options, ctypes.byref(wanted), *rest)
+
+        return self._make(restore, id, bundle, **options)
 
     def _make(
         self,

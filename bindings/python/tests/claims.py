@@ -394,6 +394,39 @@ def namespace_is_opened():
         assert theirs.startswith("uts:") and theirs != os.readlink("/proc/self/ns/uts")
 
 
+def checkpointed_container_goes_on():
+    criu, images = os.environ.get("CRIU"), WORK + "/images"
+    if not criu:
+        print("skipped: checkpointed_container_goes_on: no CRIU that starts here")
+        return
+    counting = shell("i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done")
+    with context.run(fresh(), config=counting, io=quiet(stdout=rr.PIPE), timeout=LONG) as web:
+        while number(web.pipes.stdout) < 3:
+            pass
+        refused(rr.InvalidArgument, web.checkpoint, None)
+        web.checkpoint(images, leave_running=True, criu=criu, timeout=LONG)
+        assert web.status == rr.Status.RUNNING
+        seen = number(web.pipes.stdout)
+        directory = os.open(images, os.O_RDONLY | os.O_DIRECTORY)
+        web.checkpoint(directory, criu=criu, timeout=LONG)
+        assert web.status == rr.Status.STOPPED
+    again = context.restore(
+        fresh(), directory, config=counting, io=quiet(stdout=rr.PIPE), criu={"criu": criu}, timeout=LONG
+    )
+    os.close(directory)
+    with again:
+        assert again.status == rr.Status.RUNNING
+        assert number(again.pipes.stdout) > seen
+
+
+def number(stream) -> int:
+    """The next whole number that is read."""
+    text = b""
+    while not text.endswith(b"\n"):
+        text += stream.read(1)
+    return int(text)
+
+
 def pause_freezes_and_resume_thaws():
     with run("sleep 60") as web:
         web.pause(timeout=LONG)
