@@ -1,5 +1,5 @@
 #!/bin/bash
-# containerd.sh: containerd by itself, through ctr and the runc.v2 shim. Run by tests/engines/run.
+# containerd.sh: containerd by itself, through ctr and the runc.v2 shim. Run by tests/engines/run; shim.sh has the same checks.
 . "$(dirname "$0")/lib.sh"
 needs=(containerd ctr containerd-shim-runc-v2 runc busybox tmux jq ip)
 
@@ -7,12 +7,15 @@ socket=$WORK/c.sock
 program=$WORK/bin/$RUNTIME
 busybox=docker.io/library/busybox:story
 c() { ctr --address "$socket" --namespace story "$@"; }
+how=(--runc-binary "$program")
 run() { # OPTION... IMAGE NAME WORD...
   local words=" $* " unit=()
   local name=${words#* "$busybox" }
   [ "${MANAGER:-}" != systemd ] || unit=(--runc-systemd-cgroup --cgroup "system.slice:story:${name%% *}")
-  c run --runc-binary "$program" "${unit[@]}" "$@"
+  c run "${how[@]}" "${unit[@]}" "$@"
 }
+state=/run/containerd/runc
+called() { grep -q "$1" "$calls"; }
 running() { # NAME OPTION...: in the background
   local name=$1
   shift
@@ -62,7 +65,7 @@ sweep() {
 
 check_run_prints() {
   same hello "$(run --rm "$busybox" prints echo hello)"
-  grep -q "create --bundle .* prints" "$calls"
+  called "create --bundle .* prints"
 }
 check_run_passes_the_exit_status() {
   same 42 "$(status run --rm "$busybox" exits sh -c 'exit 42')"
@@ -78,7 +81,7 @@ check_much_output_is_whole() {
 }
 check_missing_program_is_told_and_nothing_stays() {
   has "$(fails run --rm "$busybox" missing /no/such)" 'exec: "?/no/such"?: (stat /no/such: )?no such file or directory'
-  none() { ! find /run/containerd/runc "$WORK/state" -maxdepth 4 -name missing | grep -q .; }
+  none() { ! find "$state" "$WORK/state" -maxdepth 4 -name missing | grep -q .; }
   c container rm missing >/dev/null 2>&1 || true
   eventually none
 }
@@ -103,7 +106,7 @@ check_capabilities() {
   same "1 0" "$(((bits >> 25) & 1)) $((bits & 1))"
 }
 check_terminal() {
-  person terminal ctr --address "$socket" --namespace story run --runc-binary "$program" --rm -t "$busybox" terminal sh
+  person terminal ctr --address "$socket" --namespace story run "${how[@]}" --rm -t "$busybox" terminal sh
   sees terminal '^/ #'
   types terminal 'tty; stty size; exit 3' Enter
   sees terminal '/dev/(pts/0|console)'
@@ -258,8 +261,8 @@ check_nothing_is_left() {
   same "" "$(c task ls -q)"
   empty() { [ -z "$(find /sys/fs/cgroup -mindepth 2 -type d -path '*/story[-/]*')" ]; }
   eventually empty || { find /sys/fs/cgroup -mindepth 2 -type d -path '*/story[-/]*'; exit 1; }
-  no_state() { [ -z "$(find /run/containerd/runc -mindepth 2 -maxdepth 2)" ]; }
+  no_state() { [ -z "$(find "$state" -mindepth 2 -maxdepth 2)" ]; }
   eventually no_state
-  has "$(cat "$calls")" 'delete'
+  called delete
 }
-main "$@"
+[ "${BASH_SOURCE[0]}" != "$0" ] || main "$@"

@@ -180,8 +180,9 @@ one() { # CHECK: runs it, prints its outcome
     *) echo "not ok - $engine/$RUNTIME: $name: $(reason "$log")" ;;
   esac
 }
+stories=("$script") # where checks are written
 checks() { # in the order in which they are written
-  grep -oE '^(check|full)_[a-z0-9_]+' "$script" | while read -r check; do
+  grep -ohE '^(check|full)_[a-z0-9_]+' "${stories[@]}" | while read -r check; do
     [[ $check == full_* && -n ${SHORT:-} ]] || echo "$check"
   done
 }
