@@ -17,7 +17,7 @@ use super::sandbox::{RIVERRUN, Sandbox};
 
 const FOREVER: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
 /// Who is asked, by what it says of itself.
-const PEERS: &[(&str, &str)] = &[("1.1.5", "runc version 1.1.5"), ("1.3.6", "runc version 1.3.6")];
+pub(crate) const PEERS: &[(&str, &str)] = &[("1.1.5", "runc version 1.1.5"), ("1.3.6", "runc version 1.3.6")];
 
 /// An answer, without what cannot be the same twice.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -93,7 +93,7 @@ fn ask_all(program: PathBuf) -> Option<Vec<Answer>> {
 }
 
 /// Where a peer is: Debian's own, or the one that is kept for comparisons.
-fn peer(name: &str, version: &str) -> Option<PathBuf> {
+pub(crate) fn peer(name: &str, version: &str) -> Option<PathBuf> {
     let mut places = vec![PathBuf::from("/usr/sbin/runc")];
     let kept =
         Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/get-peer")).arg("runc").output();

@@ -4,11 +4,13 @@
 use std::fs;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::json;
 
-use super::sandbox::{LIMIT, Sandbox, Watched, until};
+use super::contract::{PEERS, peer};
+use super::sandbox::{LIMIT, RIVERRUN, Sandbox, Watched, until};
 
 /// Sends its argument to `$NOTIFY_SOCKET`, as sd_notify(3) does.
 const SAY: &str = r#"
@@ -127,6 +129,48 @@ fn start_returns_once_the_program_is_ready() {
     assert_eq!(child.wait(), 0);
     // A further process is not the service.
     assert_eq!(sandbox.sh("exec web", "echo $NOTIFY_SOCKET").ok().stdout, "\n");
+}
+
+/// The two lines that a manager hears of a container that says `READY=1`, with names for the pids; then, with `barrier`,
+/// that one comes.
+fn told(program: PathBuf, line: &str, barrier: bool) -> Option<Vec<String>> {
+    let (mut sandbox, manager) = scene("say READY=1; sleep 2")?;
+    sandbox.program = program;
+    let mut child = Watched::spawn(&mut command(&sandbox, line));
+    let mut lines: Vec<String> = Vec::new();
+    while lines.len() < 2 {
+        lines.extend(heard(&manager).lines().map(str::to_owned));
+    }
+    if barrier {
+        assert_eq!(heard(&manager), "BARRIER=1");
+    }
+    // Nobody is left to acknowledge a barrier, which ends the wait for it.
+    drop(manager);
+    assert_eq!(child.wait(), 0);
+    let container = fs::read_to_string(sandbox.path("pid")).unwrap();
+    for line in &mut lines {
+        let named = line.replace(&format!("={container}"), "=container");
+        *line = named.replace(&format!("={}", child.pid()), "=runtime");
+    }
+    drop(sandbox.run("delete -f web"));
+    Some(lines)
+}
+
+#[test]
+fn service_manager_hears_of_a_ready_container_what_it_hears_with_runc() {
+    for (line, pid, barrier) in [
+        ("run -d --pid-file pid -b bundle web", "MAINPID=container", true),
+        ("run --pid-file pid -b bundle web", "MAINPID=runtime", false),
+    ] {
+        let Some(ours) = told(RIVERRUN.into(), line, barrier) else { return };
+        assert_eq!(ours, ["READY=1", pid], "{line}");
+        for (name, version) in PEERS {
+            // The barrier came with runc 1.2.
+            let barrier = barrier && *name != PEERS[0].0;
+            let Some(peer) = peer(name, version) else { continue };
+            assert_eq!(Some(&ours), told(peer, line, barrier).as_ref(), "{name}: {line}");
+        }
+    }
 }
 
 #[test]
