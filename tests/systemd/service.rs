@@ -137,6 +137,118 @@ fn a_notify_service_is_ready_when_its_container_says_so() {
     scene.assert_nothing_left(&[]);
 }
 
+/// A notify service whose container says whatever a file in its root filesystem holds, and nothing twice.
+fn obedient(scene: &Scene, id: &str, more: &str) -> Service {
+    let script = "systemd-notify --ready; while :; do \
+        if [ -e /say ]; then mv /say /saying; systemd-notify $(cat /saying); fi; \
+        if [ -e /alive ]; then systemd-notify WATCHDOG=1; fi; sleep 0.5; done";
+    scene.config(&["sh", "-c", &format!("mv() {{ busybox mv $@; }}; {script}")], |config| {
+        with_the_hosts_programs(scene, config);
+        config["process"]["env"] = json!(["PATH=/bin:/usr/bin"]);
+        config["root"]["readonly"] = json!(false);
+    });
+    let (bundle, riverrun) = (scene.bundle.display(), riverrun(scene));
+    Service::new(
+        format!("{id}.service"),
+        &format!(
+            "[Service]\nType=notify\nExecStart={riverrun} run --bundle {bundle} {id}\nKillSignal=SIGKILL\n\
+             ExecStopPost=-{riverrun} delete --force {id}\nTimeoutStartSec=120\nTimeoutStopSec=120\n{more}"
+        ),
+    )
+}
+
+fn says(scene: &Scene, words: &str) {
+    let rootfs = scene.bundle.join("rootfs");
+    fs::write(rootfs.join("words"), words).unwrap();
+    fs::rename(rootfs.join("words"), rootfs.join("say")).unwrap();
+}
+
+#[test]
+fn a_notify_service_reloads_and_stops_when_its_container_says_so() {
+    if skipped("a_notify_service_reloads_and_stops_when_its_container_says_so") {
+        return;
+    }
+    let scene = Scene::new("words");
+    let id = scene.id("c");
+    let service = obedient(&scene, &id, "");
+    service.start();
+    assert_eq!(service.show("ActiveState"), "active");
+    says(&scene, "RELOADING=1 STATUS=reading");
+    wait_until("the service reloads", || service.show("ActiveState") == "reloading");
+    wait_until("it says why", || service.show("StatusText") == "reading");
+    says(&scene, "READY=1");
+    wait_until("the service is active again", || service.show("ActiveState") == "active");
+    says(&scene, "STOPPING=1");
+    wait_until("the service stops", || service.show("ActiveState") == "deactivating");
+    drop(service);
+    scene.assert_nothing_left(&[]);
+}
+
+#[test]
+fn a_container_keeps_the_watchdog_of_its_service_quiet_until_it_says_nothing_more() {
+    if skipped("a_container_keeps_the_watchdog_of_its_service_quiet_until_it_says_nothing_more") {
+        return;
+    }
+    let scene = Scene::new("watchdog");
+    let id = scene.id("c");
+    let service = obedient(&scene, &id, "WatchdogSec=20\n");
+    let alive = scene.bundle.join("rootfs/alive");
+    fs::write(&alive, "").unwrap();
+    service.start();
+    let seen = || service.show("WatchdogTimestampMonotonic");
+    let first = seen();
+    wait_until("a sign of life has come through", || seen() != first);
+    assert_eq!(service.show("ActiveState"), "active");
+    fs::remove_file(alive).unwrap();
+    wait_until("the watchdog has ended the service", || service.show("Result") == "watchdog");
+    wait_until("it has stopped", || service.show("ActiveState") == "failed");
+    drop(service);
+    scene.assert_nothing_left(&[]);
+}
+
+#[test]
+fn a_listening_socket_is_the_containers_from_the_first_connection_on() {
+    let name = "a_listening_socket_is_the_containers_from_the_first_connection_on";
+    if skipped(name) {
+        return;
+    }
+    if !Path::new("/usr/bin/python3").exists() {
+        eprintln!("skipped, {name}: needs /usr/bin/python3 to accept a connection with");
+        return;
+    }
+    let scene = Scene::new("listen");
+    let (id, riverrun) = (scene.id("c"), riverrun(&scene));
+    let program = "import os, socket\n\
+        listener = socket.socket(fileno=3)\n\
+        told = ' '.join(os.environ[name] for name in ('LISTEN_FDS', 'LISTEN_PID'))\n\
+        for _ in range(2):\n    \
+        stream, _ = listener.accept()\n    \
+        stream.sendall(told.encode())\n    \
+        stream.close()\n";
+    scene.config(&["/usr/bin/python3", "-c", program], |config| {
+        with_the_hosts_programs(&scene, config);
+        config["process"]["env"] = json!(["PATH=/bin:/usr/bin"]);
+    });
+    let (bundle, path) = (scene.bundle.display(), scene.directory.join("socket"));
+    let service = Service::new(
+        format!("{id}.service"),
+        &format!("[Service]\nExecStart={riverrun} run --bundle {bundle} {id}\n"),
+    );
+    let text = format!("[Socket]\nListenStream={}\n", path.display());
+    let socket = Service::new(format!("{id}.socket"), &text);
+    socket.start();
+    assert!(!scene.root.join(&id).exists(), "nobody has asked yet");
+    for _ in 0..2 {
+        let mut said = String::new();
+        UnixStream::connect(&path).unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(said, "1 1");
+    }
+    drop(socket);
+    wait_until("the container is gone", || !scene.root.join(&id).exists());
+    drop(service);
+    scene.assert_nothing_left(&[]);
+}
+
 #[test]
 fn a_socket_starts_its_container_and_is_handed_to_it() {
     if skipped("a_socket_starts_its_container_and_is_handed_to_it") {
