@@ -33,3 +33,5 @@ mod streams;
 mod terminal;
 #[path = "cli/usage.rs"]
 mod usage;
+#[path = "cli/volume.rs"]
+mod volume;

@@ -72,3 +72,33 @@ fn signal_that_the_caller_ignores_cancels_nothing() {
     assert_eq!(child.wait(), 0);
     assert_eq!(sandbox.ids(), ["web"]);
 }
+
+#[test]
+fn exec_that_is_interrupted_leaves_no_process() {
+    let Some(sandbox) = Sandbox::with_bundle("while :; do sleep 0.1; done") else { return };
+    sandbox.run("run -d -b bundle web").ok();
+    for (line, signal, status) in [
+        ("exec --ignore-paused --pid-file pid web sleep 600", Signal::SIGINT, 130),
+        ("exec --ignore-paused -d --pid-file pid web sleep 600", Signal::SIGTERM, 143),
+    ] {
+        // Nothing can be executed in a paused container, so that an exec waits until it goes on.
+        sandbox.run("pause web").ok();
+        let mut child = Watched::spawn(&mut sandbox.command(line));
+        let file = format!("/proc/{}/status", child.pid());
+        let waits = || {
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            text.starts_with("Name:\triverrun\n") && !text.contains("SigBlk:\t0000000000000000")
+        };
+        assert!(until(LIMIT, waits), "{line}: the signals are not blocked");
+        child.signal(signal);
+        assert_eq!(child.wait(), status, "{line}");
+        assert!(!sandbox.path("pid").exists(), "{line}");
+        sandbox.run("resume web").ok();
+        let processes = sandbox.run("ps web").ok().stdout;
+        assert!(
+            !processes.contains("sleep 600") && !processes.contains("riverrun-init"),
+            "{line}: {processes}"
+        );
+    }
+    assert_eq!(sandbox.run("exec web echo on").ok().stdout, "on\n");
+}

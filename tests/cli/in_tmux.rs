@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use super::contract::{PEERS, peer};
 use super::sandbox::{LIMIT, RIVERRUN, Sandbox, until};
 
 /// A tmux server of the test's own, with one window.
@@ -66,6 +67,11 @@ impl<'a> Tmux<'a> {
     /// Waits until the shell does: what is typed earlier stands before the prompt.
     fn prompts(&self, prompt: &str) {
         self.shows(prompt, |screen| screen.trim_end().ends_with(&format!("\n{prompt}")));
+    }
+
+    /// The same of an empty screen.
+    fn prompts_alone(&self, prompt: &str) {
+        self.shows(prompt, |screen| screen.trim() == prompt);
     }
 
     fn shows_line(&self, line: &str) {
@@ -143,5 +149,65 @@ fn terminal_of_a_program_that_was_told_to_end_is_usable() {
         tmux.enter("stty -a | grep -o ' -*icanon'");
         tmux.shows_lines(" icanon", round);
         tmux.prompts("outer>");
+    }
+}
+
+/// Stops a program in a container of `program`, goes on with it and ends it, and sees what a person sees: with runc as here.
+fn stops_and_goes_on(program: &std::path::Path) -> Option<()> {
+    let sandbox = Sandbox::with_bundle("PS1='inner> ' exec sh")?.process("terminal", json!(true));
+    let tmux = Tmux::begin(&sandbox)?;
+    tmux.enter(&format!("rt() {{ {} --root root \"$@\"; }}; clear", program.display()));
+    tmux.prompts_alone("outer>");
+    let session = |begin: &str, number: usize| {
+        tmux.enter(begin);
+        tmux.prompts("inner>");
+        tmux.enter("echo a''wake; tail -f /dev/null");
+        tmux.shows_lines("awake", number);
+        tmux.keys(&["C-z"]);
+        tmux.shows("the shell's word", |screen| screen.matches("Stopped").count() == 2 * number - 1);
+        tmux.prompts("inner>");
+        tmux.enter("jobs");
+        tmux.shows("its list", |screen| screen.matches("Stopped").count() == 2 * number);
+        tmux.prompts("inner>");
+        tmux.enter("fg");
+        tmux.shows("the program", |screen| screen.trim_end().ends_with("tail -f /dev/null"));
+        tmux.keys(&["C-c"]);
+        tmux.prompts("inner>");
+    };
+    session("rt run -b bundle web; echo status $?", 1);
+    tmux.enter("exit 4");
+    tmux.shows_line("status 4");
+    let mut config = sandbox.config.clone();
+    config["process"]["args"] = json!(["sh", "-c", "while :; do sleep 0.1; done"]);
+    config["process"]["terminal"] = json!(false);
+    std::fs::write(sandbox.path("bundle/config.json"), config.to_string()).unwrap();
+    tmux.prompts("outer>");
+    tmux.enter("rt run -d -b bundle web; echo start''ed");
+    tmux.shows_line("started");
+    session("rt exec -t -e 'PS1=inner> ' web sh; echo status $?", 2);
+    tmux.enter("exit 5");
+    tmux.shows_line("status 5");
+    tmux.prompts("outer>");
+    // Without a terminal of its own the process is sent the keys' signals; nobody can stop it in a session of its own.
+    tmux.enter("rt exec web sh -c 'trap \"exit 6\" INT; echo with''out; while :; do sleep 0.1; done'; echo status $?");
+    tmux.shows_line("without");
+    tmux.keys(&["C-z"]);
+    tmux.keys(&["C-c"]);
+    tmux.shows("its status", |screen| screen.contains("status 6"));
+    tmux.prompts("outer>");
+    tmux.enter("stty -a | grep -o ' -*icanon'");
+    tmux.shows_line(" icanon");
+    tmux.prompts("outer>");
+    drop(sandbox.run("delete -f web"));
+    Some(())
+}
+
+#[test]
+fn keys_that_stop_and_end_do_what_they_do_with_runc() {
+    let peers = PEERS.iter().filter_map(|(name, version)| peer(name, version));
+    for program in [RIVERRUN.into()].into_iter().chain(peers) {
+        if stops_and_goes_on(&program).is_none() {
+            return;
+        }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const RIVERRUN: &str = env!("CARGO_BIN_EXE_riverrun");
 const BUSYBOX: &str = "/bin/busybox";
 const APPLETS: &[&str] = &[
     "cat", "dd", "echo", "env", "false", "grep", "head", "id", "kill", "ls", "printf", "ps", "pwd",
-    "readlink", "sh", "sleep", "stty", "tail", "tr", "true", "tty", "wc",
+    "readlink", "sh", "sleep", "stty", "tail", "tr", "true", "tty", "wc", "yes",
 ];
 /// How long any single run of the program may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);

@@ -163,6 +163,22 @@ fn terminal_is_restored_when_the_program_is_told_to_end() {
 }
 
 #[test]
+fn terminal_is_restored_when_another_ends_the_container() {
+    let Some(sandbox) = with_terminal("echo ready; while :; do sleep 0.05; done") else { return };
+    for line in ["kill web KILL", "delete -f web"] {
+        let mut session = begin(&sandbox, "run -b bundle web");
+        session.reads("ready\r\n");
+        let mut exec = begin(&sandbox, "exec -t web sh");
+        exec.types("echo in''side\n");
+        exec.reads("inside\r\n");
+        assert!(session.is_raw() && exec.is_raw());
+        sandbox.run(line).ok();
+        assert_eq!((session.ends().0, exec.ends().0), (137, 137), "{line}");
+        assert_eq!(sandbox.ids(), [""; 0]);
+    }
+}
+
+#[test]
 fn terminal_is_restored_when_the_container_cannot_be_made() {
     let Some(sandbox) = with_terminal("") else { return };
     let sandbox = sandbox.process("args", json!(["no-such-program"]));
