@@ -21,6 +21,8 @@ pub(crate) struct Loops {
     pub(crate) floor_run: Samples,
     /// `create`, `start`, wait, delete.
     pub(crate) staged: Samples,
+    /// The parts of it: create, start, wait, delete.
+    pub(crate) parts: [Samples; 4],
     /// The floor: two phases.
     pub(crate) floor_staged: Samples,
     /// A process in a running container, and the wait for it.
@@ -52,7 +54,9 @@ fn turn(context: &Context, stage: &Stage, count: usize) -> Result<Loops, String>
     }
     fresh.floor_run.push(floor(stage, count, &["--loop"])?);
     for _ in 0..count {
-        fresh.staged.push(staged(context, stage).map_err(|error| format!("library: create: {error}"))?);
+        let parts = staged(context, stage).map_err(|error| format!("library: create: {error}"))?;
+        fresh.staged.push(parts.iter().sum());
+        fresh.parts.iter_mut().zip(parts).for_each(|(all, part)| all.push(part));
     }
     fresh.floor_staged.push(floor(stage, count, &["--two-phase", "--loop"])?);
     exec(context, stage, count, &mut fresh.exec).map_err(|error| format!("library: exec: {error}"))?;
@@ -62,7 +66,13 @@ fn turn(context: &Context, stage: &Stage, count: usize) -> Result<Loops, String>
 impl Loops {
     /// One sample a round and kind: the median of the round, as the floor's loop reports it.
     fn take(&mut self, fresh: Loops) {
+        let [create, start, wait, delete] = &mut self.parts;
+        let [fresh_create, fresh_start, fresh_wait, fresh_delete] = fresh.parts;
         let pairs = [
+            (create, fresh_create),
+            (start, fresh_start),
+            (wait, fresh_wait),
+            (delete, fresh_delete),
             (&mut self.run, fresh.run),
             (&mut self.floor_run, fresh.floor_run),
             (&mut self.staged, fresh.staged),
@@ -88,23 +98,33 @@ fn run(context: &Context, stage: &Stage) -> riverrun::Result<Duration> {
     let begin = Instant::now();
     let options = CreateOptions { bundle: Some(stage.short()), io: quiet(), ..CreateOptions::default() };
     let container = context.run(ID, options)?;
-    end(&container)?;
+    wait(&container)?;
+    container.delete(false, Call::default())?;
     Ok(begin.elapsed())
 }
 
-fn staged(context: &Context, stage: &Stage) -> riverrun::Result<Duration> {
-    let begin = Instant::now();
+/// How long create, start, wait and delete took.
+fn staged(context: &Context, stage: &Stage) -> riverrun::Result<[Duration; 4]> {
+    let mut last = Instant::now();
+    let mut lap = || {
+        let before = std::mem::replace(&mut last, Instant::now());
+        last - before
+    };
     let options = CreateOptions { bundle: Some(stage.short()), io: quiet(), ..CreateOptions::default() };
     let container = context.create(ID, options)?;
+    let create = lap();
     container.start(Call::default())?;
-    end(&container)?;
-    Ok(begin.elapsed())
+    let start = lap();
+    wait(&container)?;
+    let wait = lap();
+    container.delete(false, Call::default())?;
+    Ok([create, start, wait, lap()])
 }
 
-fn end(container: &Container) -> riverrun::Result<()> {
+fn wait(container: &Container) -> riverrun::Result<()> {
     let exit = container.init_process()?.wait(Call::default())?;
     assert_eq!(exit.shell_status(), 0, "/bin/true in the container");
-    container.delete(false, Call::default())
+    Ok(())
 }
 
 fn exec(context: &Context, stage: &Stage, count: usize, times: &mut Samples) -> riverrun::Result<()> {

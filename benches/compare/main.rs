@@ -4,7 +4,7 @@
 //! programs that took turns within the same minute says much. Nothing here is a test: the bars of the project are
 //! printed with their measured values, and a bar that is missed does not make this program fail.
 //!
-//! `cargo bench --bench compare -- [--rounds N | --quick]`. As root, on cgroup v1 or a hybrid machine.
+//! `cargo bench --bench compare -- [--rounds N | --quick] [--in-process]`. As root, on cgroup v1 or a hybrid machine.
 //! `RIVERRUN_BIN` names another riverrun than the one just built.
 #![forbid(unsafe_code)]
 
@@ -37,6 +37,8 @@ struct Rounds {
     counted: usize,
     /// Containers that are made in one process, one after the other, in each round.
     in_process: usize,
+    /// Only the library against the floor's loop.
+    loops_alone: bool,
 }
 
 fn main() -> ExitCode {
@@ -50,16 +52,17 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Rounds, String> {
-    let mut rounds = Rounds { counted: 40, in_process: 10 };
+    let mut rounds = Rounds { counted: 40, in_process: 10, loops_alone: false };
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--bench" => {} // cargo's own
-            "--quick" => rounds = Rounds { counted: 6, in_process: 5 },
+            "--quick" => rounds = Rounds { counted: 6, in_process: 5, ..rounds },
+            "--in-process" => rounds.loops_alone = true,
             "--rounds" => {
                 let count = args.next().and_then(|text| text.parse().ok()).filter(|count| *count > 0);
                 rounds.counted = count.ok_or("--rounds needs a number")?;
             }
-            _ => return Err(format!("unknown argument {arg}: usage: [--rounds N | --quick]")),
+            _ => return Err(format!("unknown argument {arg}: usage: [--rounds N | --quick] [--in-process]")),
         }
     }
     Ok(rounds)
@@ -91,6 +94,10 @@ fn measure(
     rounds: Rounds,
     main_place: bool,
 ) -> Result<(), String> {
+    if rounds.loops_alone {
+        table::print_in_process(&in_process::race(stage, rounds)?);
+        return Ok(());
+    }
     let times = contestant::race(stage, contestants, rounds)?;
     table::print_commands(contestants, &times);
     let loops = in_process::race(stage, rounds)?;

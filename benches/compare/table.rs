@@ -38,9 +38,14 @@ pub(crate) fn print_in_process(loops: &Loops) {
     println!("In one process, ms: median (min)\n");
     row("", ["library", "floor", "library / floor"]);
     rule(3);
+    let [create, start, wait, delete] = &loops.parts;
     let rows = [
         ("run, wait, delete", &loops.run, Some(&loops.floor_run)),
         ("create, start, wait, delete", &loops.staged, Some(&loops.floor_staged)),
+        ("  create", create, None),
+        ("  start", start, None),
+        ("  wait", wait, None),
+        ("  delete", delete, None),
         ("exec, wait", &loops.exec, None),
     ];
     for (name, library, floor) in rows {
