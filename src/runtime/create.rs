@@ -42,7 +42,7 @@ use crate::state::status::Status;
 use crate::state::time;
 use crate::sys::clone::Child;
 use crate::sys::{Errno, errno_of, file, process as sys_process, socket};
-use crate::wire::{Hooks, ToInit};
+use crate::wire::{Hooks, Step, ToInit};
 use crate::{OCI_VERSION, VERSION, spec, wording};
 
 impl Context {
@@ -202,19 +202,9 @@ impl Making<'_> {
             orphan: self.options.detached,
             context: self.context,
         };
-        let mut spawned = Spawned::new(&birth, &self.plan.init, streams, keep_below + 1)?;
-        if let Some(maps) = &self.plan.maps {
-            if !self.plan.is_born_unmapped() {
-                spawned = spawned.in_user_namespace(self.deadline)?;
-            }
-            namespace::apply::write_maps(spawned.pid(), maps)?;
-            self.rlimits(spawned.pid())?;
-            spawned = spawned.mapped();
-        }
-        // From here on the pid is the container's. The init program is busy, and so are we.
-        spawned = spawned.moved(self.deadline)?;
-        let tasks = self.cgroups.enter(&self.plan.cgroups, spawned.pid(), &mut undo.made)?;
-        spawned = spawned.join(&tasks);
+        let (spawned, tasks) = self.born(&birth, streams, &mut undo.made)?;
+        let spawned = spawned.join(&tasks);
+        drop(tasks);
         undo.directory.keep_config(self.config)?;
         let agent = self.agent(&state);
         // Not an error yet: an init program that has failed already says why below.
@@ -239,6 +229,29 @@ impl Making<'_> {
             ready.execute(self.deadline, &self.plan.hooks, host_hook)
         }?;
         Ok(Process::new(released.pid, released.pidfd, console, pipes))
+    }
+
+    /// The init program on its way, and what it joins its cgroups by: these are made while it does what needs none.
+    fn born(&self, birth: &Birth<'_>, streams: Streams, made: &mut Made) -> Result<(Spawned, Vec<OwnedFd>)> {
+        let (init, socket_number) = (&self.plan.init, self.request.keep_below + 1);
+        let mut enter = |pid| self.cgroups.enter(&self.plan.cgroups, pid, made);
+        let hops = init.steps.contains(&Step::Hop);
+        if self.plan.maps.is_none() && !hops && !self.options.detached && !self.context.is_rootless() {
+            return Spawned::beside(birth, init, streams, socket_number, enter);
+        }
+        let mut spawned = Spawned::new(birth, init, streams, socket_number)?;
+        if let Some(maps) = &self.plan.maps {
+            if !self.plan.is_born_unmapped() {
+                spawned = spawned.in_user_namespace(self.deadline)?;
+            }
+            namespace::apply::write_maps(spawned.pid(), maps)?;
+            self.rlimits(spawned.pid())?;
+            spawned = spawned.mapped();
+        }
+        // From here on the pid is the container's. The init program is busy, and so are we.
+        let spawned = spawned.moved(self.deadline)?;
+        let tasks = enter(spawned.pid())?;
+        Ok((spawned, tasks))
     }
 
     /// Who gets the listener of a seccomp filter, and what he is told of the container.

@@ -101,7 +101,37 @@ impl Spawned {
     pub(super) fn new(
         birth: &Birth<'_>,
         plan: &InitPlan,
+        streams: Streams,
+        socket_number: i32,
+    ) -> Result<Self> {
+        Self::start(plan, streams, |streams| start(birth, streams, socket_number), socket_number)
+    }
+
+    /// The same, and `work` beside it, with the new process's pid. Not for one that is told something before.
+    pub(super) fn beside<T>(
+        birth: &Birth<'_>,
+        plan: &InitPlan,
+        streams: Streams,
+        socket_number: i32,
+        work: impl FnOnce(i32) -> Result<T>,
+    ) -> Result<(Self, T)> {
+        let mut done = None;
+        let start = |streams: &Streams| {
+            let started =
+                with_wanted(birth, streams, socket_number, |wanted| clone::spawn_beside(wanted, work));
+            let (child, worked) = started.map_err(|failure| told(birth, &failure))?;
+            done = worked;
+            Ok(child)
+        };
+        let spawned = Self::start(plan, streams, start, socket_number)?;
+        let done = done.ok_or_else(|| Error::new(Kind::Internal, "nothing was done beside the clone"))??;
+        Ok((spawned, done))
+    }
+
+    fn start(
+        plan: &InitPlan,
         mut streams: Streams,
+        start: impl FnOnce(&Streams) -> Result<Child>,
         socket_number: i32,
     ) -> Result<Self> {
         let encoded =
@@ -113,7 +143,7 @@ impl Spawned {
             encoded.split_at(if encoded.len() <= SURELY_BUFFERED { encoded.len() } else { 0 });
         channel.send_encoded(early);
         streams.add(theirs.as_fd(), socket_number);
-        let child = start(birth, &streams, socket_number)?;
+        let child = start(&streams)?;
         drop((streams, theirs));
         channel.send_encoded(late);
         let moves = plan.steps.contains(&Step::Hop);
@@ -349,10 +379,31 @@ fn ended(pidfd: &OwnedFd) -> Option<String> {
 }
 
 fn start(birth: &Birth<'_>, streams: &Streams, socket_number: i32) -> Result<Child> {
+    let started = with_wanted(birth, streams, socket_number, |wanted| {
+        let started = clone::spawn(wanted);
+        if birth.context.is_rootless()
+            && let Err(clone::Failure { stage: Stage::OomScoreAdj, errno: Errno::EACCES | Errno::EPERM }) =
+                started
+        {
+            birth.context.log(Level::Warn, "process.oomScoreAdj: may not be lowered: left as it is");
+            return clone::spawn(&Spawn { oom_score_adj: None, ..*wanted });
+        }
+        started
+    });
+    started.map_err(|failure| told(birth, &failure))
+}
+
+/// What is to be cloned, as long as `act` lasts.
+fn with_wanted<T>(
+    birth: &Birth<'_>,
+    streams: &Streams,
+    socket_number: i32,
+    act: impl FnOnce(&Spawn<'_>) -> T,
+) -> T {
     let arguments = [c"riverrun-init".to_owned(), number(socket_number)];
     let oom_score_adj = birth.oom_score_adj.map(number);
     let tasks: Vec<BorrowedFd<'_>> = birth.entrances.tasks.iter().map(AsFd::as_fd).collect();
-    let mut wanted = Spawn {
+    act(&Spawn {
         program: Program::Ours(birth.program),
         arguments: &arguments,
         environment: &[],
@@ -364,28 +415,21 @@ fn start(birth: &Birth<'_>, streams: &Streams, socket_number: i32) -> Result<Chi
         keep_capabilities: birth.unmapped,
         oom_score_adj: oom_score_adj.as_deref(),
         orphan: birth.orphan,
-    };
-    let mut started = clone::spawn(&wanted);
-    if birth.context.is_rootless()
-        && let Err(clone::Failure { stage: Stage::OomScoreAdj, errno: Errno::EACCES | Errno::EPERM }) =
-            started
-    {
-        birth.context.log(Level::Warn, "process.oomScoreAdj: may not be lowered: left as it is");
-        wanted.oom_score_adj = None;
-        started = clone::spawn(&wanted);
-    }
-    started.map_err(|failure| {
-        let (kind, doing) = match failure.stage {
-            Stage::Clone if birth.unmapped => (Kind::Userns, "clone into new namespaces"),
-            Stage::Clone => (Kind::System, "clone into new namespaces"),
-            Stage::Affinity => (Kind::System, "set process.execCPUAffinity.initial"),
-            Stage::Tasks(_) => (Kind::Cgroup, "join cgroup"),
-            Stage::OomScoreAdj => (Kind::Permission, "write oom_score_adj"),
-            Stage::Descriptors => (Kind::System, "place descriptors"),
-            Stage::Execute => (Kind::System, "execute the init program"),
-        };
-        Error::os(kind, doing, failure.errno as i32).detailed("phase", "host")
     })
+}
+
+/// Why no process was started.
+fn told(birth: &Birth<'_>, failure: &clone::Failure) -> Error {
+    let (kind, doing) = match failure.stage {
+        Stage::Clone if birth.unmapped => (Kind::Userns, "clone into new namespaces"),
+        Stage::Clone => (Kind::System, "clone into new namespaces"),
+        Stage::Affinity => (Kind::System, "set process.execCPUAffinity.initial"),
+        Stage::Tasks(_) => (Kind::Cgroup, "join cgroup"),
+        Stage::OomScoreAdj => (Kind::Permission, "write oom_score_adj"),
+        Stage::Descriptors => (Kind::System, "place descriptors"),
+        Stage::Execute => (Kind::System, "execute the init program"),
+    };
+    Error::os(kind, doing, failure.errno as i32).detailed("phase", "host")
 }
 
 fn number(value: i32) -> CString {

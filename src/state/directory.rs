@@ -158,6 +158,13 @@ impl Directory {
 
     /// Removes the directory with all that is in it.
     pub(crate) fn remove(&self) -> Result<()> {
+        for name in [STATE, CONFIG, START_SOCKET] {
+            // What is not there or cannot go is the next call's business.
+            let _ = file::remove_in(self.fd(), name);
+        }
+        if fs::remove_dir(&self.path).is_ok() {
+            return Ok(());
+        }
         match fs::remove_dir_all(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(system("remove state directory", &self.path, &error))

@@ -103,8 +103,7 @@ pub(crate) fn replace(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode:
     let written = prepare(directory, name, bytes, mode).and_then(|()| commit(directory, name));
     if written.is_err() {
         // The first error is the one worth telling.
-        let flags = nix::unistd::UnlinkatFlags::NoRemoveDir;
-        let _ = nix::unistd::unlinkat(directory, temporary(name).as_str(), flags);
+        let _ = remove_in(directory, &temporary(name));
     }
     written
 }
@@ -123,13 +122,18 @@ fn temporary(name: &str) -> String {
     format!(".{name}.new")
 }
 
+/// unlinkat(2) of a file in a directory.
+pub(crate) fn remove_in(directory: BorrowedFd<'_>, name: &str) -> Result {
+    nix::unistd::unlinkat(directory, name, nix::unistd::UnlinkatFlags::NoRemoveDir)
+}
+
 /// Writes a new file `name`; one that a killed predecessor left is replaced.
 pub(crate) fn create(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let open = || openat(directory, name, flags, Mode::from_bits_truncate(mode));
     let file = match open() {
         Err(Errno::EEXIST) => {
-            nix::unistd::unlinkat(directory, name, nix::unistd::UnlinkatFlags::NoRemoveDir)?;
+            remove_in(directory, name)?;
             open()?
         }
         file => file?,

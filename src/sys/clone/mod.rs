@@ -1,15 +1,24 @@
-//! One vfork-style clone3(2), then execveat(2): how a process starts in a host with many threads.
+//! One clone3(2) without a copy, then execveat(2): how a process starts in a host with many threads.
 //!
-//! The child shares the host's memory until it executes, and the calling thread sleeps meanwhile (CLONE_VM |
-//! CLONE_VFORK): the cost does not grow with the host. Between the two calls the child makes raw system calls on
-//! memory that was laid out before. It enters no existing namespace: neither the host's memory nor its descriptors are
-//! ever visible to a container.
+//! The child shares the host's memory until it executes (CLONE_VM): the cost does not grow with the host. The calling
+//! thread sleeps meanwhile (CLONE_VFORK), or does something else and waits afterwards: a vfork's child runs where its
+//! parent ran and in turn with it, a clone's goes to a CPU that has nothing to do. Between the two calls the child makes
+//! raw system calls on memory that was laid out before and stays as it is until the kernel says that the child has left
+//! it (CLONE_CHILD_CLEARTID). It enters no existing namespace: neither the host's memory nor its descriptors are ever
+//! visible to a container.
+
+mod child;
+mod raw;
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use libc::{c_char, c_int, c_long, c_void};
+use libc::{c_char, c_int, c_void};
+
+use child::Layout;
+use raw::{CloneArguments, Entry, clone3};
 
 use super::{Errno, Result};
 
@@ -86,50 +95,31 @@ pub(crate) struct Failure {
     pub(crate) errno: Errno,
 }
 
-/// Everything the child reads and the one thing it writes, laid out before the clone.
-struct Layout<'a> {
-    program: c_int,
-    foreign: Option<Foreign<'a>>,
-    argv: *const *const c_char,
-    envp: *const *const c_char,
-    affinity: &'a [u64],
-    tasks: &'a [c_int],
-    /// Triples: source, target, room for the copy that no target can hit.
-    descriptors: &'a mut [[c_int; 3]],
-    above: c_int,
-    descriptor_limit: c_int,
-    keep_capabilities: bool,
-    oom_score_adj: *const c_char,
-    cgroup: c_int,
-    /// Written by the child before it ends: 0 while all is well.
-    failed_stage: i32,
-    failed_index: usize,
-    failed_errno: c_int,
-}
-
 const STACK: usize = 32 * 1024;
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// struct clone_args (clone3(2)).
-#[repr(C)]
-#[derive(Default)]
-struct CloneArguments {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
-
 /// Starts the process; returns once it executes its program, or never will.
 pub(crate) fn spawn(wanted: &Spawn<'_>) -> std::result::Result<Child, Failure> {
+    start(wanted, None)
+}
+
+/// The same, and does `work` beside it, with its pid. It may have failed by then, which only the return tells; if there
+/// is no process at all, nothing is done.
+pub(crate) fn spawn_beside<T>(
+    wanted: &Spawn<'_>,
+    work: impl FnOnce(i32) -> T,
+) -> std::result::Result<(Child, Option<T>), Failure> {
+    let (mut work, mut done) = (Some(work), None);
+    let mut beside = |pid| done = work.take().map(|work| work(pid));
+    let child = start(wanted, Some(&mut beside))?;
+    Ok((child, done))
+}
+
+/// What is done while the child is on its way.
+type Beside<'w> = &'w mut dyn FnMut(i32);
+
+fn start(wanted: &Spawn<'_>, beside: Option<Beside<'_>>) -> std::result::Result<Child, Failure> {
     let argv: Vec<*const c_char> =
         wanted.arguments.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
     let envp: Vec<*const c_char> =
@@ -161,7 +151,8 @@ pub(crate) fn spawn(wanted: &Spawn<'_>) -> std::result::Result<Child, Failure> {
         failed_index: 0,
         failed_errno: 0,
     };
-    let (pid, pidfd) = clone(&mut layout, wanted).map_err(|errno| Failure { stage: Stage::Clone, errno })?;
+    let (pid, pidfd) =
+        clone(&mut layout, wanted, beside).map_err(|errno| Failure { stage: Stage::Clone, errno })?;
     // SAFETY: the kernel just made this descriptor for us (CLONE_PIDFD), close-on-exec.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     if layout.failed_stage == 0 {
@@ -188,13 +179,42 @@ struct Birth<'l, 'a> {
     result: Result<i32>,
 }
 
-/// All signals are blocked meanwhile, so that no handler of the host runs in the child.
-fn clone(layout: &mut Layout<'_>, wanted: &Spawn<'_>) -> Result<(i32, c_int)> {
+/// Whether the child still uses our memory: the kernel clears the word when it has left (CLONE_CHILD_CLEARTID). Dropping
+/// it waits for that, so that whatever was lent to the child outlives its use also where we unwind.
+struct Lent<'w>(&'w AtomicU32);
+
+impl Lent<'_> {
+    fn word(&self) -> u64 {
+        self.0.as_ptr() as u64
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        loop {
+            let value = self.0.load(Ordering::Acquire);
+            if value == 0 {
+                return;
+            }
+            // SAFETY: futex(2) compares the word, which is ours, and sleeps; any answer leads to another look.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_futex,
+                    self.0.as_ptr(),
+                    libc::FUTEX_WAIT,
+                    value,
+                    ptr::null::<libc::timespec>(),
+                );
+            }
+        }
+    }
+}
+
+/// All signals are blocked during the clone, so that no handler of the host runs in the child.
+fn clone(layout: &mut Layout<'_>, wanted: &Spawn<'_>, beside: Option<Beside<'_>>) -> Result<(i32, c_int)> {
     let mut stack: Vec<u128> = Vec::with_capacity(STACK / size_of::<u128>());
     let mut arguments = CloneArguments {
-        flags: wanted.namespaces
-            | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64
-            | CLONE_CLEAR_SIGHAND,
+        flags: wanted.namespaces | (libc::CLONE_VM | libc::CLONE_PIDFD) as u64 | CLONE_CLEAR_SIGHAND,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.as_mut_ptr() as u64,
         stack_size: STACK as u64,
@@ -208,6 +228,16 @@ fn clone(layout: &mut Layout<'_>, wanted: &Spawn<'_>) -> Result<(i32, c_int)> {
         // The affinity comes before the cgroup.
         later => layout.cgroup = later.unwrap_or(-1),
     }
+    let word = AtomicU32::new(0);
+    let lent = Lent(&word);
+    match &beside {
+        Some(_) if !wanted.orphan => {
+            arguments.flags |= libc::CLONE_CHILD_CLEARTID as u64;
+            arguments.child_tid = lent.word();
+            lent.0.store(1, Ordering::Release);
+        }
+        _ => arguments.flags |= libc::CLONE_VFORK as u64,
+    }
     let cgroup = wanted.cgroup.map_or(-1, |cgroup| cgroup.as_raw_fd());
     let mut birth = Birth { arguments, layout, cgroup, pidfd: -1, result: Err(Errno::EAGAIN) };
     birth.arguments.pidfd = &raw mut birth.pidfd as u64;
@@ -218,6 +248,14 @@ fn clone(layout: &mut Layout<'_>, wanted: &Spawn<'_>) -> Result<(i32, c_int)> {
         birth.take_place()
     }
     drop(blocked);
+    if birth.result.is_err() || birth.arguments.flags & libc::CLONE_VFORK as u64 != 0 {
+        // Nobody has it, or not any more.
+        lent.0.store(0, Ordering::Release);
+    }
+    if let (Ok(pid), Some(beside)) = (birth.result, beside) {
+        beside(pid);
+    }
+    drop(lent);
     drop(stack);
     birth.result.map(|pid| (pid, birth.pidfd))
 }
@@ -246,7 +284,9 @@ impl Birth<'_, '_> {
             self.result = clone3(&self.arguments, child_entry, ptr::from_mut(self.layout).cast());
         }
         if let Err(Errno::ENOSYS | Errno::EINVAL) = self.result {
-            // EINVAL: KERNEL(5.5) brought CLONE_CLEAR_SIGHAND.
+            // EINVAL: KERNEL(5.5) brought CLONE_CLEAR_SIGHAND. The C library's clone is for one who sleeps.
+            self.arguments.flags |= libc::CLONE_VFORK as u64;
+            self.arguments.flags &= !(libc::CLONE_CHILD_CLEARTID as u64);
             let flags = (self.arguments.flags & 0xffff_ffff) as c_int | libc::SIGCHLD;
             let top = self.arguments.stack as usize + STACK;
             let layout = ptr::from_mut(self.layout).cast();
@@ -284,9 +324,6 @@ impl Birth<'_, '_> {
     }
 }
 
-/// What a clone begins with: one pointer, no way back.
-type Entry = unsafe extern "C" fn(*mut c_void) -> !;
-
 /// # Safety
 /// `birth` is a [`Birth`] whose owner sleeps; see [`child`].
 unsafe extern "C" fn parent_entry(birth: *mut c_void) -> ! {
@@ -302,7 +339,7 @@ unsafe extern "C" fn parent_entry(birth: *mut c_void) -> ! {
 /// `layout` is a [`Layout`]; see [`child`].
 unsafe extern "C" fn child_entry(layout: *mut c_void) -> ! {
     // SAFETY: passed on.
-    unsafe { child(layout.cast()) }
+    unsafe { child::child(layout.cast()) }
 }
 
 /// Blocks every signal, the C library's own two included, until dropped.
@@ -340,67 +377,6 @@ impl Drop for AllSignalsBlocked {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-fn clone3(arguments: &CloneArguments, entry: Entry, argument: *mut c_void) -> Result<i32> {
-    let result: isize;
-    // SAFETY: the child begins on the stack in `arguments`, 16-byte aligned, and calls `entry` with its argument, which
-    // does not return. The parent sleeps until then (CLONE_VFORK) and finds its own stack and registers untouched but
-    // for rax, rcx and r11.
-    unsafe {
-        std::arch::asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "xor ebp, ebp",
-            "mov rdi, r12",
-            "call r13",
-            "ud2",
-            "2:",
-            inlateout("rax") libc::SYS_clone3 as isize => result,
-            in("rdi") ptr::from_ref(arguments),
-            in("rsi") size_of::<CloneArguments>(),
-            in("r12") argument,
-            in("r13") entry as *const (),
-            lateout("rcx") _,
-            lateout("r11") _,
-        );
-    }
-    answer(result)
-}
-
-#[cfg(target_arch = "aarch64")]
-fn clone3(arguments: &CloneArguments, entry: Entry, argument: *mut c_void) -> Result<i32> {
-    let result: isize;
-    // SAFETY: as on x86_64; svc changes x0 only.
-    unsafe {
-        std::arch::asm!(
-            "svc #0",
-            "cbnz x0, 2f",
-            "mov x29, xzr",
-            "mov x0, x21",
-            "blr x22",
-            "brk #1",
-            "2:",
-            in("x8") libc::SYS_clone3,
-            inlateout("x0") ptr::from_ref(arguments) => result,
-            in("x1") size_of::<CloneArguments>(),
-            in("x21") argument,
-            in("x22") entry as *const (),
-        );
-    }
-    answer(result)
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn clone3(_arguments: &CloneArguments, _entry: Entry, _argument: *mut c_void) -> Result<i32> {
-    Err(Errno::ENOSYS)
-}
-
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn answer(result: isize) -> Result<i32> {
-    if result < 0 { Err(Errno::from_raw(-result as i32)) } else { Ok(result as i32) }
-}
-
 /// clone(2) of the C library: CLONE_PIDFD comes through the parent_tid pointer.
 fn legacy_clone(
     flags: c_int,
@@ -416,150 +392,6 @@ fn legacy_clone(
     Errno::result(pid)
 }
 
-/// The child, on its own stack in the host's memory.
-///
-/// # Safety
-/// Runs between a vfork-style clone and execve: system calls only, on memory that `layout` points to, which the parent
-/// keeps alive and does not touch. libc::syscall writes errno, which belongs to the sleeping thread.
-unsafe extern "C" fn child(layout: *mut Layout<'_>) -> ! {
-    // SAFETY: the parent passed a live layout and sleeps.
-    let layout = unsafe { &mut *layout };
-    let (stage, index) = match prepare(layout) {
-        Err(failed) => failed,
-        Ok(()) => {
-            let (directory, path, flags) = match &layout.foreign {
-                None => (layout.program, c"", libc::AT_EMPTY_PATH),
-                Some(foreign) => (libc::AT_FDCWD, foreign.path, 0),
-            };
-            // SAFETY: argv and envp are NULL-terminated arrays of NUL-terminated strings, the path is one of them.
-            unsafe {
-                libc::syscall(libc::SYS_execveat, directory, path.as_ptr(), layout.argv, layout.envp, flags);
-            }
-            (4, 0)
-        }
-    };
-    // SAFETY: errno of the sleeping thread, written by the call that failed just now.
-    let errno = unsafe { libc::__errno_location() };
-    // SAFETY: the C library's own, valid for the life of the thread.
-    layout.failed_errno = unsafe { *errno };
-    layout.failed_index = index;
-    layout.failed_stage = stage;
-    loop {
-        // SAFETY: _exit(2) runs nothing of the host.
-        unsafe { libc::syscall(libc::SYS_exit_group, 127) };
-    }
-}
-
-/// One system call in the child. `Err` is "failed"; errno says why.
-fn raw(number: c_long, a: usize, b: usize, c: usize, d: usize) -> std::result::Result<usize, ()> {
-    // SAFETY: every caller below passes numbers, or pointers into the layout that are valid for the call.
-    let result = unsafe { libc::syscall(number, a, b, c, d, 0_usize) };
-    if result < 0 { Err(()) } else { Ok(result as usize) }
-}
-
-/// Cgroups, the OOM score, descriptors, capabilities. On failure: the stage and which.
-fn prepare(layout: &mut Layout<'_>) -> std::result::Result<(), (i32, usize)> {
-    if !layout.affinity.is_empty() {
-        let (size, cpus) = (size_of_val(layout.affinity), layout.affinity.as_ptr() as usize);
-        raw(libc::SYS_sched_setaffinity, 0, size, cpus, 0).map_err(|()| (5, 0))?;
-    }
-    for (index, file) in layout.tasks.iter().enumerate() {
-        raw(libc::SYS_write, *file as usize, c"0".as_ptr() as usize, 1, 0).map_err(|()| (1, index))?;
-    }
-    if layout.cgroup >= 0 {
-        let procs = open_at(layout.cgroup, c"cgroup.procs").map_err(|()| (1, layout.tasks.len()))?;
-        raw(libc::SYS_write, procs, c"0".as_ptr() as usize, 1, 0).map_err(|()| (1, layout.tasks.len()))?;
-    }
-    if !layout.oom_score_adj.is_null() {
-        let file = open_at(libc::AT_FDCWD, c"/proc/self/oom_score_adj").map_err(|()| (2, 0))?;
-        // SAFETY: not NULL here, and a CStr in the parent.
-        let length = unsafe { libc::strlen(layout.oom_score_adj) };
-        raw(libc::SYS_write, file, layout.oom_score_adj as usize, length, 0).map_err(|()| (2, 0))?;
-    }
-    place_descriptors(layout).map_err(|()| (3, 0))?;
-    if layout.keep_capabilities {
-        raise_ambient();
-    }
-    if let Some(foreign) = &layout.foreign {
-        be_foreign(foreign);
-    }
-    Ok(())
-}
-
-/// What [`Program::Foreign`] promises. None of it can fail but the change of directory.
-fn be_foreign(foreign: &Foreign<'_>) {
-    let _ = raw(libc::SYS_setpgid, 0, 0, 0, 0);
-    if foreign.dies_with_caller {
-        let _ = raw(libc::SYS_prctl, libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize, 0, 0);
-    }
-    if raw(libc::SYS_chdir, foreign.directory.as_ptr() as usize, 0, 0, 0).is_err() {
-        let _ = raw(libc::SYS_chdir, c"/".as_ptr() as usize, 0, 0, 0);
-    }
-    // The kernel's struct sigaction, all zeroes: SIG_DFL. CLONE_CLEAR_SIGHAND leaves what the host ignores.
-    let default = [0_usize; 4];
-    for signal in 1..=64 {
-        let _ = raw(libc::SYS_rt_sigaction, signal, default.as_ptr() as usize, 0, 8);
-    }
-    // No handler is left that could run in the host's memory.
-    let none = 0_u64;
-    let _ = raw(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK as usize, &raw const none as usize, 0, 8);
-}
-
-fn open_at(directory: c_int, path: &CStr) -> std::result::Result<usize, ()> {
-    raw(
-        libc::SYS_openat,
-        directory as usize,
-        path.as_ptr() as usize,
-        (libc::O_WRONLY | libc::O_CLOEXEC) as usize,
-        0,
-    )
-}
-
-/// Everything close-on-exec; then the wanted ones, first out of each other's way, then to their numbers.
-fn place_descriptors(layout: &mut Layout<'_>) -> std::result::Result<(), ()> {
-    const CLOSE_RANGE_CLOEXEC: usize = 4;
-    if raw(libc::SYS_close_range, 0, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0).is_err() {
-        // KERNEL(5.11), or a filter: one by one. A number that is not open answers EBADF, which is as well.
-        for number in 0..layout.descriptor_limit {
-            let _ =
-                raw(libc::SYS_fcntl, number as usize, libc::F_SETFD as usize, libc::FD_CLOEXEC as usize, 0);
-        }
-    }
-    let (duplicate, above) = (libc::F_DUPFD_CLOEXEC as usize, layout.above as usize);
-    if layout.foreign.is_none() {
-        layout.program = raw(libc::SYS_fcntl, layout.program as usize, duplicate, above, 0)? as c_int;
-    }
-    for entry in layout.descriptors.iter_mut() {
-        entry[2] = raw(libc::SYS_fcntl, entry[0] as usize, duplicate, above, 0)? as c_int;
-    }
-    for entry in layout.descriptors.iter() {
-        raw(libc::SYS_dup3, entry[2] as usize, entry[1] as usize, 0, 0)?;
-    }
-    Ok(())
-}
-
-/// Makes all permitted capabilities inheritable and ambient. What the kernel refuses here, the init program misses
-/// when it needs it, and says so.
-fn raise_ambient() {
-    const VERSION_3: u32 = 0x2008_0522;
-    let header: [u32; 2] = [VERSION_3, 0];
-    let mut data = [0_u32; 6];
-    if raw(libc::SYS_capget, header.as_ptr() as usize, data.as_mut_ptr() as usize, 0, 0).is_err() {
-        return;
-    }
-    (data[2], data[5]) = (data[1], data[4]);
-    let _ = raw(libc::SYS_capset, header.as_ptr() as usize, data.as_ptr() as usize, 0, 0);
-    for capability in 0..64_usize {
-        let raise = libc::PR_CAP_AMBIENT_RAISE as usize;
-        if raw(libc::SYS_prctl, libc::PR_CAP_AMBIENT as usize, raise, capability, 0).is_err() {
-            let known = raw(libc::SYS_prctl, libc::PR_CAPBSET_READ as usize, capability, 0, 0).is_ok();
-            if !known {
-                break;
-            }
-        }
-    }
-}
-
 /// How far the one-by-one fallback has to look.
 fn descriptor_limit() -> c_int {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -567,3 +399,6 @@ fn descriptor_limit() -> c_int {
     let answered = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
     if answered == 0 { c_int::try_from(limit.rlim_cur).unwrap_or(c_int::MAX) } else { 1024 }
 }
+
+#[cfg(test)]
+mod tests;
