@@ -3,7 +3,7 @@
 //! A new namespace belongs to the user namespace in which it is made, and only its root has power over it. So there are
 //! three ways into them (user_namespaces(7)):
 //!
-//! * no other user namespace: new ones by the clone, then the given ones are joined;
+//! * no other user namespace: new ones by the clone, then the given ones are joined; a network namespace may come last;
 //! * a new user namespace alone: the clone makes it together with the others;
 //! * a user namespace that is joined, or a new one beside given namespaces, which the new one's root may not enter: the
 //!   init program is born with none, enters the given ones, then the user namespace, then makes the others.
@@ -16,7 +16,7 @@ use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxIdMappingBuilder, LinuxNames
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
+use crate::host::{Cgroups, Host};
 use crate::wire::{Entrance, Step};
 
 /// Each kind of namespace: its `CLONE_NEW*` flag, its name in configurations, its name below /proc/PID/ns.
@@ -33,6 +33,7 @@ pub(crate) const KINDS: [(LinuxNamespaceType, &str, &str); 8] = [
 
 const CGROUP: u64 = LinuxNamespaceType::Cgroup as u64;
 const IPC: u64 = LinuxNamespaceType::Ipc as u64;
+const NETWORK: u64 = LinuxNamespaceType::Network as u64;
 const PID: u64 = LinuxNamespaceType::Pid as u64;
 const TIME: u64 = LinuxNamespaceType::Time as u64;
 const USER: u64 = LinuxNamespaceType::User as u64;
@@ -56,7 +57,7 @@ pub(crate) struct NamespacePlan {
     pub(crate) join: Vec<Entrance>,
     /// The new user namespace is unshared by the init program, after it entered the given ones.
     pub(crate) unshare_user: bool,
-    /// `CLONE_NEW*` that the init program unshares as root of its user namespace.
+    /// `CLONE_NEW*` that the init program unshares, as root of its user namespace if it has one.
     pub(crate) unshare: u64,
     /// A new time namespace, and the text for its offsets.
     pub(crate) time: Option<String>,
@@ -107,7 +108,10 @@ impl NamespacePlan {
             plan.unshare = new & IPC;
             plan.clone = new & !IPC;
         } else {
-            plan.clone = new;
+            // The costliest by far, and nothing before needs it: the init program makes it while the runtime makes the
+            // cgroups. On cgroup2 there is one to make, and what is made inside it counts as the container's memory.
+            plan.unshare = if matches!(host.cgroups, Cgroups::V1 { .. }) { new & NETWORK } else { 0 };
+            plan.clone = new & !plan.unshare;
         }
         plan
     }
