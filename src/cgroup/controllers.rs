@@ -16,6 +16,9 @@ const OF_DOMAINS: [&str; 5] = ["memory", "io", "hugetlb", "rdma", "misc"];
 /// The answer is what went wrong first.
 pub(super) fn enable(directory: &Directory) -> Option<Refusal> {
     let mut refused = None;
+    if directory.enable.is_empty() {
+        return refused;
+    }
     let above = directory.path.ancestors().skip(1).take_while(|path| path.starts_with(&directory.mount));
     for path in above.collect::<Vec<_>>().into_iter().rev() {
         let has = words(path, "cgroup.controllers");
@@ -62,8 +65,8 @@ pub(super) fn check(directory: &Directory, refused: Option<&Refusal>) -> Result<
     let path = directory.path.as_path();
     let needed = || directory.writes.iter().filter_map(|write| write.file.split('.').next());
     threaded(path, needed().any(|controller| OF_DOMAINS.contains(&controller)))?;
-    let has = words(path, "cgroup.controllers");
     let known = |name: &&str| directory.enable.iter().any(|known| known == name);
+    let has = if needed().any(|name| known(&name)) { words(path, "cgroup.controllers") } else { Vec::new() };
     for controller in needed().filter(known) {
         if !has.iter().any(|name| name == controller) {
             let doing = format!("use controller {controller} in cgroup {}", path.display());

@@ -53,15 +53,18 @@ pub(crate) fn open(root: &Root, channel: &Channel, rows: u16, cols: u16, console
 /// Gives the standard streams to the process's user, so that it can open them again through /proc/self/fd. A stream
 /// that is the host's /dev/null becomes the container's, and neither is given away.
 pub(crate) fn own_streams(root: &Root, uid: u32) -> Outcome {
+    let mut null = None;
     for number in 0..3 {
         let stream = core::mem::ManuallyDrop::new(Fd::own(number));
         let Ok(there) = sys::stat(&stream) else { continue };
         if there.is_null() {
             // An image may hold anything by this name: only the null device itself will do.
-            if let Ok(null) = root.open("/dev/null", k::O_RDWR)
-                && sys::stat(&null).is_ok_and(|stat| stat.is_null())
-            {
-                sys::duplicate_to(&null, stream.number()).doing(
+            let own = null.get_or_insert_with(|| {
+                let opened = root.open("/dev/null", k::O_RDWR).ok();
+                opened.filter(|own| sys::stat(own).is_ok_and(|stat| stat.is_null()))
+            });
+            if let Some(own) = own {
+                sys::duplicate_to(own, stream.number()).doing(
                     Class::Console,
                     "replace",
                     "stream on /dev/null",

@@ -196,6 +196,9 @@ fn take_in_root(
     step: &Step,
     channel: &Channel,
 ) -> Outcome {
+    if !matches!(step, Step::Mount(_)) {
+        root.forget_fresh();
+    }
     match step {
         Step::SameRoot { device, inode } => root.is(*device, *inode),
         Step::Mount(filesystem) => mount::filesystem(root, filesystem),

@@ -125,6 +125,12 @@ pub(crate) fn set_attributes(
 
 /// Makes a filesystem and mounts it on its target.
 pub(crate) fn filesystem(root: &Root, fs: &Filesystem) -> Outcome {
+    new_filesystem(root, fs)?;
+    root.mounted_fresh(&fs.target, fs.fstype == "tmpfs");
+    Ok(())
+}
+
+fn new_filesystem(root: &Root, fs: &Filesystem) -> Outcome {
     let object = format!("{} on {}", fs.source, fs.target);
     let (target, existed) = if fs.real_directory {
         (real_directory(root, &fs.target, &object)?, true)

@@ -6,7 +6,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 
 use linux_raw_sys::general as k;
 
@@ -21,6 +21,9 @@ pub(crate) struct Root {
     missing: Cell<bool>,
     /// Whether links were followed to what was opened or made last.
     followed: Cell<bool>,
+    /// Where a tmpfs was mounted just now, and its root once somebody asked for it: nobody else can reach it, let alone
+    /// move it.
+    fresh: RefCell<Option<(String, Option<Fd>)>>,
 }
 
 const IN_ROOT: u32 = k::RESOLVE_IN_ROOT | k::RESOLVE_NO_MAGICLINKS;
@@ -29,7 +32,7 @@ const LINKS: u32 = 40;
 
 impl Root {
     pub(crate) const fn new(fd: Fd) -> Self {
-        Self { fd, missing: Cell::new(false), followed: Cell::new(false) }
+        Self { fd, missing: Cell::new(false), followed: Cell::new(false), fresh: RefCell::new(None) }
     }
 
     pub(crate) const fn fd(&self) -> &Fd {
@@ -72,9 +75,30 @@ impl Root {
         self.followed.get()
     }
 
+    /// A filesystem was mounted on `path`, which no link leads to unless [`Self::followed_links`] says so; `fresh`: one
+    /// that nobody has but us.
+    pub(crate) fn mounted_fresh(&self, path: &str, fresh: bool) {
+        if !self.followed_links() && split(path).is_ok_and(|(parent, _)| self.is_fresh(parent)) {
+            // Right below: it covers nothing of the one that we know.
+            return;
+        }
+        let fresh = fresh && !self.followed_links();
+        *self.fresh.borrow_mut() = fresh.then(|| (String::from(path), None));
+    }
+
+    /// Something else was done to the tree.
+    pub(crate) fn forget_fresh(&self) {
+        *self.fresh.borrow_mut() = None;
+    }
+
+    fn is_fresh(&self, path: &str) -> bool {
+        self.fresh.borrow().as_ref().is_some_and(|(fresh, _)| fresh == path)
+    }
+
     /// Opens the directory `path`, making what is missing of it, and says whether it was there.
     pub(crate) fn make_directory(&self, path: &str) -> sys::Result<(Fd, bool)> {
-        if self.missing.get()
+        let likely_missing = self.missing.get() || split(path).is_ok_and(|(parent, _)| self.is_fresh(parent));
+        if likely_missing
             && let Ok(made) = self.make_last(path)
         {
             return Ok((made, false));
@@ -126,9 +150,17 @@ impl Root {
     /// The usual case: only the last name is missing, and no link is there. Any error means that it is another.
     fn make_last(&self, path: &str) -> sys::Result<Fd> {
         let (parent, name) = split(path)?;
-        let (parent, name) = (self.look(parent, k::O_PATH | k::O_DIRECTORY)?, Text::new(name));
-        call!(__NR_mkdirat, parent.number(), name.as_ptr(), 0o755)?;
-        sys::open_at(parent.number(), &name, k::O_PATH | k::O_DIRECTORY | k::O_NOFOLLOW, 0)
+        if let Some((fresh, known)) = self.fresh.borrow_mut().as_mut()
+            && fresh == parent
+        {
+            let directory = match known {
+                Some(directory) => directory,
+                None => known.insert(self.look(parent, k::O_PATH | k::O_DIRECTORY)?),
+            };
+            self.followed.set(false);
+            return make_in(directory, name);
+        }
+        make_in(&self.look(parent, k::O_PATH | k::O_DIRECTORY)?, name)
     }
 
     /// Goes down `path` name by name, making directories. A link to something missing is followed inside the root,
@@ -178,6 +210,13 @@ impl Root {
         }
         Ok(here)
     }
+}
+
+/// mkdirat(2), and the new directory.
+fn make_in(parent: &Fd, name: &str) -> sys::Result<Fd> {
+    let name = Text::new(name);
+    call!(__NR_mkdirat, parent.number(), name.as_ptr(), 0o755)?;
+    sys::open_at(parent.number(), &name, k::O_PATH | k::O_DIRECTORY | k::O_NOFOLLOW, 0)
 }
 
 /// Parent and last name.

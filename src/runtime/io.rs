@@ -15,6 +15,8 @@ pub(super) struct Streams {
     pub(super) map: Vec<(RawFd, RawFd)>,
     /// Keeps what is in the map open until the process has its copies.
     held: Vec<OwnedFd>,
+    /// `/dev/null`, once one of the streams is that.
+    null: Option<RawFd>,
     /// The host's ends of the pipes.
     pub(super) pipes: [Option<OwnedFd>; 3],
     /// The first number above those of the process.
@@ -56,14 +58,27 @@ impl Streams {
                 self.map.push((number, number));
                 return Ok(());
             }
-            Stdio::Inherit | Stdio::Null => {
-                file::open_null().map_err(|errno| Error::os(Kind::System, "open /dev/null", errno as i32))?
-            }
+            Stdio::Inherit | Stdio::Null => return self.null(number),
             Stdio::Fd(fd) => fd,
             Stdio::Pipe => self.pipe(number)?,
         };
         self.map.push((fd.as_raw_fd(), number));
         self.held.push(fd);
+        Ok(())
+    }
+
+    fn null(&mut self, number: RawFd) -> Result<()> {
+        let null = match self.null {
+            Some(null) => null,
+            None => {
+                let null = file::open_null()
+                    .map_err(|errno| Error::os(Kind::System, "open /dev/null", errno as i32))?;
+                let number = null.as_raw_fd();
+                self.held.push(null);
+                *self.null.insert(number)
+            }
+        };
+        self.map.push((null, number));
         Ok(())
     }
 

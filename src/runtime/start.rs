@@ -29,9 +29,10 @@ impl Container {
         let state = loaded(&directory)?;
         let error = |errno| Error::os(Kind::System, "start container", errno as i32);
         // Whoever listens is the init program of a created container: nothing else needs to be asked, but whether it
-        // could answer.
+        // could answer; and that first, for it wakes up when we connect and should find the word.
+        let frozen = is_frozen(&state);
         let peer = match socket::connect_in(directory.fd(), START_SOCKET) {
-            Ok(peer) if !is_frozen(&state) => peer,
+            Ok(peer) if !frozen => peer,
             refused => match observe(&directory, &state) {
                 Status::Created => refused.map_err(error)?,
                 Status::Stopped => return Err(Error::new(Kind::NotRunning, wording::START_STOPPED)),
