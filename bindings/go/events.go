@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // EventType is what happened.
@@ -41,14 +42,37 @@ type Event struct {
 	OOMKilled bool
 	// Status is of an EventState.
 	Status Status
+	// Trigger is of an EventPressure: which of the options'.
+	Trigger int
 	// Stats is of an EventStats.
 	Stats json.RawMessage
 }
 
-// EventsOptions say what is told: by default the exit, and out of memory where the container's memory is counted.
+// Resource is one that processes wait for.
+type Resource uint32
+
+// The resources.
+const (
+	PressureCPU    Resource = C.RR_PRESSURE_CPU
+	PressureMemory Resource = C.RR_PRESSURE_MEMORY
+	PressureIO     Resource = C.RR_PRESSURE_IO
+)
+
+// Pressure is worth an event: so long a stall within so long a window.
+type Pressure struct {
+	Resource Resource
+	// Full: all processes wait, not only some.
+	Full          bool
+	Stall, Window time.Duration
+}
+
+// EventsOptions say what is told beside the exit. The zero value tells of memory that runs out, too, where the container's is
+// counted; asked for by OOM, it is an error where it is not.
 type EventsOptions struct {
-	// StatsInterval between two EventStats, which then are told beside the exit; 0: none.
+	OOM, State bool
+	// StatsInterval between two EventStats; 0: none.
 	StatsInterval time.Duration
+	Pressure      []Pressure
 }
 
 // EventStream is made by Container.Events. One goroutine uses it at a time.
@@ -64,10 +88,23 @@ func (c *Container) Events(options EventsOptions) (*EventStream, error) {
 	defer runtime.KeepAlive(c)
 	o := (*C.rr_events_options)(m.zeroed(C.sizeof_rr_events_options))
 	C.rr_events_options_init(o, C.sizeof_rr_events_options)
-	if options.StatsInterval > 0 {
-		o.mask = C.RR_WANT_EXIT | C.RR_WANT_STATS
+	wanted := flags(
+		flag{options.OOM, C.RR_WANT_OOM}, flag{options.State, C.RR_WANT_STATE}, flag{options.StatsInterval > 0, C.RR_WANT_STATS},
+	)
+	if wanted != 0 {
+		o.mask = wanted | C.RR_WANT_EXIT
 	}
 	o.stats_interval_ms = C.uint32_t(options.StatsInterval.Milliseconds())
+	if len(options.Pressure) > 0 {
+		block := m.zeroed(C.size_t(len(options.Pressure)) * C.sizeof_rr_pressure)
+		for i, p := range options.Pressure {
+			unsafe.Slice((*C.rr_pressure)(block), len(options.Pressure))[i] = C.rr_pressure{
+				resource: C.uint32_t(p.Resource), full: C.uint32_t(flags(flag{p.Full, 1})),
+				stall_us: C.uint32_t(p.Stall.Microseconds()), window_us: C.uint32_t(p.Window.Microseconds()),
+			}
+		}
+		o.pressure, o.n_pressure = (*C.rr_pressure)(block), C.size_t(len(options.Pressure))
+	}
 	out := (**C.rr_event_stream)(m.zeroed(C.sizeof_size_t))
 	if err := check(nil, func(err **C.rr_error) C.rr_code { return C.rr_events(c.handle, o, out, err) }); err != nil {
 		return nil, err
@@ -104,6 +141,7 @@ func (s *EventStream) Next(ctx context.Context) (Event, error) {
 	event := Event{
 		Type: EventType(told._type), Pid: int(told.pid), At: time.Unix(0, int64(told.time_ns)), Count: uint64(told.count),
 		OOMKilled: told.exit_flags&C.RR_EXIT_OOM_KILLED != 0, Status: Status(told.status),
+		Trigger: int(told.index),
 	}
 	event.Exit = Exit{
 		Code: int(told.exit_code), Signal: syscall.Signal(told.exit_sig), Core: told.exit_flags&C.RR_EXIT_CORE != 0,

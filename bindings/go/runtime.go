@@ -19,6 +19,7 @@ import "C"
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"runtime"
 	"runtime/cgo"
 	"sync"
@@ -127,6 +128,13 @@ type CreateOptions struct {
 	PidFile      string
 	NoPivot      bool
 	NoNewKeyring bool
+	// Rootfs is an open directory, instead of the config's root.path; it stays the caller's.
+	Rootfs *os.File
+	// Detached: the first process is no child of this process, but the nearest subreaper's. How it ended is known only where the
+	// kernel keeps it.
+	Detached bool
+	// KeepSeccompListener is for Container.TakeSeccompListener.
+	KeepSeccompListener bool
 }
 
 // Create makes all of a container but the execution of its program, for which Start gives the word. On failure nothing is left
@@ -155,11 +163,12 @@ func (r *Runtime) make(ctx context.Context, id string, options CreateOptions, cr
 	if options.Config != nil {
 		c.config, c.config_len = (*C.char)(m.bytes(options.Config)), C.size_t(len(options.Config))
 	}
-	if options.NoPivot {
-		c.flags |= C.RR_CREATE_NO_PIVOT
-	}
-	if options.NoNewKeyring {
-		c.flags |= C.RR_CREATE_NO_NEW_KEYRING
+	c.flags = flags(
+		flag{options.NoPivot, C.RR_CREATE_NO_PIVOT}, flag{options.NoNewKeyring, C.RR_CREATE_NO_NEW_KEYRING},
+		flag{options.Detached, C.RR_CREATE_DETACHED}, flag{options.KeepSeccompListener, C.RR_CREATE_WANT_SECCOMP_FD},
+	)
+	if options.Rootfs != nil {
+		c.rootfs_fd_plus1 = C.int32_t(number(options.Rootfs)) + 1
 	}
 	c.io = options.IO.lend(&m)
 	out := (**C.rr_container)(m.zeroed(C.sizeof_size_t))
@@ -168,7 +177,7 @@ func (r *Runtime) make(ctx context.Context, id string, options CreateOptions, cr
 		return create(r.handle, m.text(id), c, out, err)
 	})
 	runtime.KeepAlive(r)
-	runtime.KeepAlive(options.IO)
+	runtime.KeepAlive(options)
 	if err != nil {
 		return nil, err
 	}
