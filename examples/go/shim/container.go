@@ -6,15 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
-	eventstypes "github.com/containerd/containerd/api/events"
 	apitypes "github.com/containerd/containerd/api/types"
 	"github.com/containerd/containerd/errdefs"
-	"github.com/containerd/containerd/log"
 	"github.com/containerd/containerd/mount"
 	"github.com/containerd/containerd/runtime/v2/runc/options"
 	api "github.com/containerd/containerd/runtime/v2/task"
@@ -30,27 +28,26 @@ const patience = 2 * time.Second
 type container struct {
 	id, bundle string
 	runtime    *riverrun.Runtime
-	handle     *riverrun.Container
 	options    *options.Options
+	// images of a checkpoint: it is made of them when it is started.
+	images string
 	// rootfs is what was mounted for it, if anything was.
 	rootfs string
 	// sharesPids: the end of its first process is not that of the others.
 	sharesPids bool
 	first      *process
 
-	mu    sync.Mutex
-	execs map[string]*process
+	mu     sync.Mutex
+	handle *riverrun.Container // nil as long as it is only images
+	execs  map[string]*process
 }
 
 func newContainer(ctx context.Context, namespace string, r *api.CreateTaskRequest) (_ *container, err error) {
-	if r.Checkpoint != "" {
-		return nil, fmt.Errorf("restore: %w", errdefs.ErrNotImplemented)
-	}
 	read, err := readOptions(r.Options)
 	if err != nil {
 		return nil, err
 	}
-	c := &container{id: r.ID, bundle: r.Bundle, options: read, execs: map[string]*process{}}
+	c := &container{id: r.ID, bundle: r.Bundle, options: read, images: r.Checkpoint, execs: map[string]*process{}}
 	if c.sharesPids, err = sharesPids(r.Bundle); err != nil {
 		return nil, err
 	}
@@ -70,31 +67,114 @@ func newContainer(ctx context.Context, namespace string, r *api.CreateTaskReques
 		return nil, err
 	}
 	c.first = newProcess("", paths{r.Stdin, r.Stdout, r.Stderr, r.Terminal}, nil)
+	if c.images != "" {
+		return c, nil
+	}
 	return c, c.create(ctx)
 }
 
+// create makes the container, or makes it again of its images.
 func (c *container) create(ctx context.Context) error {
 	streams, err := openStreams(ctx, c, c.first)
 	if err != nil {
 		return err
 	}
-	c.handle, err = c.runtime.Create(ctx, c.id, riverrun.CreateOptions{
+	options := riverrun.CreateOptions{
 		Bundle: c.bundle, IO: streams.io, PidFile: filepath.Join(c.bundle, pidFile),
 		NoPivot: c.options.NoPivotRoot, NoNewKeyring: c.options.NoNewKeyring,
-	})
+	}
+	var handle *riverrun.Container
+	if c.images != "" {
+		handle, err = c.runtime.Restore(ctx, c.id, options, riverrun.RestoreOptions{
+			Images: riverrun.Directory{Path: c.images}, Work: riverrun.Directory{Path: c.criuWork()},
+			CRIU: riverrun.CRIUOptions{Program: c.criu()},
+		})
+	} else {
+		handle, err = c.runtime.Create(ctx, c.id, options)
+	}
 	if err != nil {
 		streams.close()
 		return err
 	}
-	first, err := c.handle.InitProcess()
+	first, err := handle.InitProcess()
 	if err == nil {
 		err = c.first.begin(first, streams)
 	}
 	if err != nil {
-		_ = c.handle.Delete(context.Background(), riverrun.DeleteForce)
+		_ = handle.Delete(context.Background(), riverrun.DeleteForce)
+		handle.Close()
 		streams.close()
+		return err
 	}
-	return err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.handle = handle
+	return nil
+}
+
+func (c *container) criuWork() string {
+	if c.options.CriuWorkPath != "" {
+		return c.options.CriuWorkPath
+	}
+	return filepath.Join(c.bundle, "work")
+}
+
+// criu is CRIU's program: as with runc, the first in PATH.
+func (c *container) criu() string {
+	if c.options.CriuPath != "" {
+		return c.options.CriuPath
+	}
+	found, _ := exec.LookPath("criu")
+	return found
+}
+
+// live is the container where there is one already.
+func (c *container) live() (*riverrun.Container, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.handle == nil {
+		return nil, fmt.Errorf("container %s is not restored yet: %w", c.id, errdefs.ErrFailedPrecondition)
+	}
+	return c.handle, nil
+}
+
+func (c *container) checkpoint(ctx context.Context, r *api.CheckpointTaskRequest) error {
+	handle, err := c.live()
+	if err != nil {
+		return err
+	}
+	wanted, err := readCheckpoint(r.Options)
+	if err != nil {
+		return err
+	}
+	for _, empty := range wanted.EmptyNamespaces {
+		if empty != "network" { // That one always is.
+			return fmt.Errorf("checkpoint with an empty %s namespace: %w", empty, errdefs.ErrNotImplemented)
+		}
+	}
+	modes := map[string]riverrun.ManageCgroups{
+		"": riverrun.CgroupsSoft, "ignore": riverrun.CgroupsIgnore, "soft": riverrun.CgroupsSoft, "full": riverrun.CgroupsFull,
+		"strict": riverrun.CgroupsStrict,
+	}
+	mode, ok := modes[wanted.CgroupsMode]
+	if !ok {
+		return fmt.Errorf("cgroups mode %q: %w", wanted.CgroupsMode, errdefs.ErrInvalidArgument)
+	}
+	work := wanted.WorkPath
+	if work == "" {
+		work = filepath.Join(c.criuWork(), "criu-work")
+		if err := os.MkdirAll(work, 0o700); err != nil {
+			return err
+		}
+		defer os.RemoveAll(work)
+	}
+	return handle.Checkpoint(ctx, riverrun.CheckpointOptions{
+		Images: riverrun.Directory{Path: r.Path}, Work: riverrun.Directory{Path: work}, LeaveRunning: !wanted.Exit,
+		CRIU: riverrun.CRIUOptions{
+			TCPEstablished: wanted.OpenTcp, ExtUnixSockets: wanted.ExternalUnixSockets, ShellJob: wanted.Terminal,
+			FileLocks: wanted.FileLocks, ManageCgroups: mode, Program: c.criu(),
+		},
+	})
 }
 
 func (c *container) mount(mounts []*apitypes.Mount) error {
@@ -208,83 +288,26 @@ func (c *container) remove(p *process) error {
 
 // delete takes the container away: it has stopped or was never started.
 func (c *container) delete(ctx context.Context) error {
-	if err := c.handle.Delete(ctx); err != nil && !errors.Is(err, riverrun.ErrNotFound) {
-		return err
-	}
-	select {
-	case <-c.first.ended:
-	case <-time.After(patience):
+	if handle, err := c.live(); err == nil {
+		if err := handle.Delete(ctx); err != nil && !errors.Is(err, riverrun.ErrNotFound) {
+			return err
+		}
+		select {
+		case <-c.first.ended:
+		case <-time.After(patience):
+		}
 	}
 	c.first.release()
-	err := c.unmount()
-	c.handle.Close()
-	c.runtime.Close()
-	return err
+	return c.unmount()
 }
 
 func (c *container) update(ctx context.Context, resources *types.Any) error {
 	if resources == nil {
 		return fmt.Errorf("no resources: %w", errdefs.ErrInvalidArgument)
 	}
-	return c.handle.Update(ctx, resources.Value, riverrun.UpdateOptions{})
-}
-
-// watch tells what happens to a container until its first process has ended.
-func (s *service) watch(c *container) {
-	stream, err := c.handle.Events(riverrun.EventsOptions{})
+	handle, err := c.live()
 	if err != nil {
-		log.L.WithError(err).Warn("no events of the container but its end")
-		s.await(c, c.first)
-		return
+		return err
 	}
-	defer stream.Close()
-	var ran, killed, told uint64
-	for {
-		event, err := stream.Next(context.Background())
-		if err != nil {
-			log.L.WithError(err).Error("listen to the container")
-			s.await(c, c.first)
-			return
-		}
-		switch event.Type {
-		case riverrun.EventOOM:
-			ran += event.Count
-		case riverrun.EventOOMKill:
-			killed += event.Count
-		case riverrun.EventExit:
-			s.exited(c, c.first, event.Exit)
-		case riverrun.EventEnd:
-			return
-		}
-		// Memory that ran out and the process that was killed for it are one event of containerd's.
-		for ; told < ran || told < killed; told++ {
-			s.send(&eventstypes.TaskOOM{ContainerID: c.id})
-		}
-	}
-}
-
-// await tells the end of a process.
-func (s *service) await(c *container, p *process) {
-	exit, err := p.handle.Wait(context.Background())
-	if err != nil {
-		log.L.WithError(err).Error("wait for a process")
-		exit.StatusLost = true
-	}
-	s.exited(c, p, exit)
-}
-
-func (s *service) exited(c *container, p *process, exit riverrun.Exit) {
-	if p == c.first && c.sharesPids {
-		if err := c.handle.KillAll(context.Background(), syscall.SIGKILL); err != nil && !errors.Is(err, riverrun.ErrNotFound) {
-			log.L.WithError(err).Warn("kill what the first process left")
-		}
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.setEnd(exit)
-	id := c.id
-	if p.exec != "" {
-		id = p.exec
-	}
-	s.send(&eventstypes.TaskExit{ContainerID: c.id, ID: id, Pid: uint32(p.pid), ExitStatus: p.exitStatus, ExitedAt: p.exitedAt})
+	return handle.Update(ctx, resources.Value, riverrun.UpdateOptions{})
 }

@@ -38,10 +38,8 @@ func readOptions(message *types.Any) (*options.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, value := range map[string]string{"BinaryName": read.BinaryName, "CriuPath": read.CriuPath} {
-		if value != "" {
-			return nil, fmt.Errorf("option %s = %q: this shim spawns no runtime, and finds criu in PATH", name, value)
-		}
+	if read.BinaryName != "" {
+		return nil, fmt.Errorf("option BinaryName = %q: this shim spawns no runtime", read.BinaryName)
 	}
 	return read, nil
 }
@@ -61,6 +59,28 @@ func known(value interface{}) (*options.Options, error) {
 		}, nil
 	}
 	return nil, fmt.Errorf("options of type %T: containerd.runc.v1.Options is what this shim knows", value)
+}
+
+// readCheckpoint takes either message of what a checkpoint is to be like.
+func readCheckpoint(message *types.Any) (*options.CheckpointOptions, error) {
+	if message == nil || message.GetTypeUrl() == "" {
+		return &options.CheckpointOptions{}, nil
+	}
+	value, err := typeurl.UnmarshalAny(message)
+	if err != nil {
+		return nil, fmt.Errorf("read the checkpoint's options: %w", err)
+	}
+	switch sent := value.(type) {
+	case *options.CheckpointOptions:
+		return sent, nil
+	case *runctypes.CheckpointOptions:
+		return &options.CheckpointOptions{
+			Exit: sent.Exit, OpenTcp: sent.OpenTcp, ExternalUnixSockets: sent.ExternalUnixSockets, Terminal: sent.Terminal,
+			FileLocks: sent.FileLocks, EmptyNamespaces: sent.EmptyNamespaces, CgroupsMode: sent.CgroupsMode,
+			ImagePath: sent.ImagePath, WorkPath: sent.WorkPath,
+		}, nil
+	}
+	return nil, fmt.Errorf("options of type %T: containerd.runc.v1.CheckpointOptions is what this shim knows", value)
 }
 
 // kept is what optionsFile holds.

@@ -64,7 +64,13 @@ func (p *process) execute(ctx context.Context, c *container) error {
 		p.fail()
 		return err
 	}
-	handle, err := c.handle.Exec(ctx, riverrun.ExecOptions{Process: p.document, IO: streams.io})
+	container, err := c.live()
+	if err != nil {
+		streams.close()
+		p.fail()
+		return err
+	}
+	handle, err := container.Exec(ctx, riverrun.ExecOptions{Process: p.document, IO: streams.io})
 	if err == nil {
 		if err = p.begin(handle, streams); err != nil {
 			_ = handle.Signal(syscall.SIGKILL)
@@ -121,7 +127,11 @@ func (p *process) status(c *container) (task.Status, error) {
 	if !started {
 		return task.StatusCreated, nil
 	}
-	now, err := c.handle.State()
+	handle, err := c.live()
+	if err != nil {
+		return task.StatusUnknown, err
+	}
+	now, err := handle.State()
 	switch {
 	case err != nil && !errors.Is(err, riverrun.ErrNotFound):
 		return task.StatusUnknown, err
@@ -136,17 +146,17 @@ func (p *process) kill(ctx context.Context, c *container, signal syscall.Signal,
 	p.mu.Lock()
 	handle, over := p.handle, p.over
 	p.mu.Unlock()
-	if handle == nil && !over {
+	container, err := c.live()
+	if err != nil || (handle == nil && !over) {
 		return errdefs.ToGRPC(fmt.Errorf("process not created: %w", errdefs.ErrFailedPrecondition))
 	}
-	var err error
 	switch {
 	case p.exec == "" && all:
-		err = c.handle.KillAll(ctx, signal)
+		err = container.KillAll(ctx, signal)
 	case over:
 		return finished()
 	case p.exec == "":
-		err = c.handle.Kill(ctx, signal)
+		err = container.Kill(ctx, signal)
 	default:
 		err = handle.Signal(signal)
 	}

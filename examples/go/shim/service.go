@@ -10,10 +10,7 @@ import (
 	eventstypes "github.com/containerd/containerd/api/events"
 	"github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/containerd/errdefs"
-	"github.com/containerd/containerd/log"
-	"github.com/containerd/containerd/namespaces"
 	"github.com/containerd/containerd/pkg/shutdown"
-	"github.com/containerd/containerd/runtime"
 	"github.com/containerd/containerd/runtime/v2/runc/options"
 	"github.com/containerd/containerd/runtime/v2/shim"
 	api "github.com/containerd/containerd/runtime/v2/task"
@@ -58,65 +55,10 @@ func (s *service) RegisterTTRPC(server *ttrpc.Server) error {
 	return nil
 }
 
-// send puts an event into the queue; whoever has to keep an order holds a lock meanwhile.
-func (s *service) send(event interface{}) {
-	select {
-	case s.events <- event:
-	case <-s.ended:
-	}
-}
-
-func (s *service) publish() {
-	ctx := namespaces.WithNamespace(context.Background(), s.namespace)
-	publish := func(event interface{}) {
-		if err := s.publisher.Publish(ctx, topic(event), event); err != nil {
-			log.L.WithError(err).Error("publish an event")
-		}
-	}
-	for {
-		select {
-		case event := <-s.events:
-			publish(event)
-		case <-s.ended:
-			for len(s.events) > 0 {
-				publish(<-s.events)
-			}
-			s.publisher.Close()
-			return
-		}
-	}
-}
-
-func topic(event interface{}) string {
-	switch event.(type) {
-	case *eventstypes.TaskCreate:
-		return runtime.TaskCreateEventTopic
-	case *eventstypes.TaskStart:
-		return runtime.TaskStartEventTopic
-	case *eventstypes.TaskOOM:
-		return runtime.TaskOOMEventTopic
-	case *eventstypes.TaskExit:
-		return runtime.TaskExitEventTopic
-	case *eventstypes.TaskDelete:
-		return runtime.TaskDeleteEventTopic
-	case *eventstypes.TaskExecAdded:
-		return runtime.TaskExecAddedEventTopic
-	case *eventstypes.TaskExecStarted:
-		return runtime.TaskExecStartedEventTopic
-	case *eventstypes.TaskPaused:
-		return runtime.TaskPausedEventTopic
-	case *eventstypes.TaskResumed:
-		return runtime.TaskResumedEventTopic
-	case *eventstypes.TaskCheckpointed:
-		return runtime.TaskCheckpointedEventTopic
-	}
-	return runtime.TaskUnknownTopic
-}
-
 func (s *service) container(id string) (*container, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.containers[id]; c != nil && c.handle != nil {
+	if c := s.containers[id]; c != nil && c.first != nil {
 		return c, nil
 	}
 	return nil, errdefs.ToGRPCf(errdefs.ErrNotFound, "container %s is not of this shim", id)
@@ -137,7 +79,7 @@ func (s *service) Create(ctx context.Context, r *api.CreateTaskRequest) (*api.Cr
 		s.mu.Unlock()
 		return nil, errdefs.ToGRPCf(errdefs.ErrAlreadyExists, "container %s", r.ID)
 	}
-	s.containers[r.ID] = &container{} // It has no handle yet, so nobody finds it.
+	s.containers[r.ID] = &container{} // It has no process yet, so nobody finds it.
 	s.mu.Unlock()
 	c, err := newContainer(ctx, s.namespace, r)
 	s.mu.Lock()
@@ -151,7 +93,9 @@ func (s *service) Create(ctx context.Context, r *api.CreateTaskRequest) (*api.Cr
 		ContainerID: r.ID, Bundle: r.Bundle, Rootfs: r.Rootfs, Checkpoint: r.Checkpoint, Pid: uint32(c.first.pid),
 		IO: &eventstypes.TaskIO{Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr, Terminal: r.Terminal},
 	})
-	go s.watch(c)
+	if c.handle != nil {
+		go s.watch(c, c.handle)
+	}
 	return &api.CreateTaskResponse{Pid: uint32(c.first.pid)}, nil
 }
 
@@ -164,8 +108,8 @@ func (s *service) Start(ctx context.Context, r *api.StartRequest) (*api.StartRes
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p == c.first {
-		if err := c.handle.Start(ctx); err != nil {
-			return nil, outward("OCI runtime start failed", err)
+		if err := s.startFirst(ctx, c); err != nil {
+			return nil, err
 		}
 		p.started = true
 		s.send(&eventstypes.TaskStart{ContainerID: c.id, Pid: uint32(p.pid)})
@@ -177,6 +121,18 @@ func (s *service) Start(ctx context.Context, r *api.StartRequest) (*api.StartRes
 	s.send(&eventstypes.TaskExecStarted{ContainerID: c.id, ExecID: p.exec, Pid: uint32(p.pid)})
 	go s.await(c, p)
 	return &api.StartResponse{Pid: uint32(p.pid)}, nil
+}
+
+// startFirst starts a container; one that is images is made of them, and runs.
+func (s *service) startFirst(ctx context.Context, c *container) error {
+	if handle, err := c.live(); err == nil {
+		return outward("OCI runtime start failed", handle.Start(ctx))
+	}
+	if err := c.create(ctx); err != nil {
+		return outward("OCI runtime restore failed", err)
+	}
+	go s.watch(c, c.handle)
+	return nil
 }
 
 func (s *service) Exec(_ context.Context, r *api.ExecProcessRequest) (*types.Empty, error) {
@@ -238,7 +194,11 @@ func (s *service) Pause(ctx context.Context, r *api.PauseRequest) (*types.Empty,
 	if err != nil {
 		return nil, err
 	}
-	if err := c.handle.Pause(ctx); err != nil {
+	handle, err := c.live()
+	if err != nil {
+		return nil, errdefs.ToGRPC(err)
+	}
+	if err := handle.Pause(ctx); err != nil {
 		return nil, outward("OCI runtime pause failed", err)
 	}
 	s.send(&eventstypes.TaskPaused{ContainerID: c.id})
@@ -250,7 +210,11 @@ func (s *service) Resume(ctx context.Context, r *api.ResumeRequest) (*types.Empt
 	if err != nil {
 		return nil, err
 	}
-	if err := c.handle.Resume(ctx); err != nil {
+	handle, err := c.live()
+	if err != nil {
+		return nil, errdefs.ToGRPC(err)
+	}
+	if err := handle.Resume(ctx); err != nil {
 		return nil, outward("OCI runtime resume failed", err)
 	}
 	s.send(&eventstypes.TaskResumed{ContainerID: c.id})
@@ -270,7 +234,11 @@ func (s *service) Pids(_ context.Context, r *api.PidsRequest) (*api.PidsResponse
 	if err != nil {
 		return nil, err
 	}
-	pids, err := c.handle.Pids()
+	handle, err := c.live()
+	if err != nil {
+		return nil, errdefs.ToGRPC(err)
+	}
+	pids, err := handle.Pids()
 	if err != nil {
 		return nil, outward("list the processes", err)
 	}
@@ -307,9 +275,16 @@ func (s *service) CloseIO(_ context.Context, r *api.CloseIORequest) (*types.Empt
 	return empty, nil
 }
 
-// Checkpoint is not there as long as the library's C interface has none.
-func (s *service) Checkpoint(context.Context, *api.CheckpointTaskRequest) (*types.Empty, error) {
-	return nil, errdefs.ToGRPCf(errdefs.ErrNotImplemented, "checkpoint")
+func (s *service) Checkpoint(ctx context.Context, r *api.CheckpointTaskRequest) (*types.Empty, error) {
+	c, err := s.container(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkpoint(ctx, r); err != nil {
+		return nil, outward("OCI runtime checkpoint failed", err)
+	}
+	s.send(&eventstypes.TaskCheckpointed{ContainerID: c.id, Checkpoint: r.Path})
+	return empty, nil
 }
 
 func (s *service) Update(ctx context.Context, r *api.UpdateTaskRequest) (*types.Empty, error) {

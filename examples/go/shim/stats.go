@@ -7,6 +7,8 @@ import (
 	v1 "github.com/containerd/cgroups/stats/v1"
 	v2 "github.com/containerd/cgroups/v2/stats"
 	"golang.org/x/sys/unix"
+
+	riverrun "github.com/riverrun/riverrun/bindings/go"
 )
 
 // document is what of the library's statistics containerd has a place for: runc's names and units.
@@ -57,7 +59,11 @@ type device struct {
 
 // metrics are the container's numbers in the message for this host's version of cgroups, which containerd's clients tell apart.
 func (c *container) metrics() (interface{}, error) {
-	text, err := c.handle.StatsDocument()
+	handle, err := c.live()
+	if err != nil {
+		return nil, err
+	}
+	text, err := handle.StatsDocument()
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +76,7 @@ func (c *container) metrics() (interface{}, error) {
 		return nil, err
 	}
 	if filesystem.Type == unix.CGROUP2_SUPER_MAGIC {
-		return d.v2(c)
+		return d.v2(handle)
 	}
 	return d.v1(), nil
 }
@@ -115,8 +121,8 @@ func (d *document) v1() *v1.Metrics {
 	return m
 }
 
-func (d *document) v2(c *container) (*v2.Metrics, error) {
-	flat, err := c.handle.Stats()
+func (d *document) v2(handle *riverrun.Container) (*v2.Metrics, error) {
+	flat, err := handle.Stats()
 	if err != nil {
 		return nil, err
 	}
