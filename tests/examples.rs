@@ -1,4 +1,4 @@
-//! The C programs that people copy (examples/c) do what their first lines say, linked dynamically and statically with what
+//! The C and C++ programs that people copy (examples/c, examples/cpp) do what their first lines say, linked dynamically and statically with what
 //! pkg-config would say.
 //!
 //! What needs root says so and is skipped without it.
@@ -34,7 +34,7 @@ fn until(what: &str, mut there: impl FnMut() -> bool) {
 
 #[test]
 fn run_takes_a_container_through_its_life_linked_either_way() {
-    let programs = [compile_example("run", false), compile_example("run", true)];
+    let programs = [compile_example("c/run.c", false), compile_example("c/run.c", true)];
     if !root_or_skip("run_takes_a_container_through_its_life_linked_either_way, the runs") {
         return;
     }
@@ -50,7 +50,7 @@ fn run_takes_a_container_through_its_life_linked_either_way() {
 
 #[test]
 fn pool_hears_of_every_end() {
-    let program = compile_example("pool", false);
+    let program = compile_example("c/pool.c", false);
     if !root_or_skip("pool_hears_of_every_end, the run") {
         return;
     }
@@ -68,7 +68,7 @@ fn pool_hears_of_every_end() {
 
 #[test]
 fn monitor_logs_what_is_printed_and_writes_how_it_ended() {
-    let program = compile_example("monitor", false);
+    let program = compile_example("c/monitor.c", false);
     if !root_or_skip("monitor_logs_what_is_printed_and_writes_how_it_ended, the run") {
         return;
     }
@@ -91,8 +91,31 @@ fn monitor_logs_what_is_printed_and_writes_how_it_ended() {
 }
 
 #[test]
+fn monitor_leaves_a_file_when_memory_ran_out() {
+    let program = compile_example("c/monitor.c", false);
+    if !root_or_skip("monitor_leaves_a_file_when_memory_ran_out, the run") {
+        return;
+    }
+    let scene = Scene::new("full");
+    let bundle = scene.bundle("eater", &["/bin/sh", "-c", "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"]);
+    let config = Path::new(&bundle).join("config.json");
+    let mut spec: serde_json::Value = serde_json::from_str(&text(&config)).expect("a bundle's config");
+    spec["linux"]["resources"]["memory"]["limit"] = (32 << 20).into();
+    fs::write(&config, spec.to_string()).expect("the config is written");
+    let [log, exit, oom] = ["log", "exit", "oom"].map(|name| scene.path().join(name));
+    let id = format!("rr-full-{}", std::process::id());
+    let mut monitor = Command::new(program);
+    monitor.arg("-r").arg(scene.root()).arg("-l").arg(&log).arg("-e").arg(&exit).arg("-o").arg(&oom);
+    let output = monitor.args([&bundle, &id]).output().expect("the example can be run");
+    assert_eq!(output.status.code(), Some(137), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(text(&exit), "137");
+    assert!(oom.exists());
+    scene.assert_nothing_left(&id);
+}
+
+#[test]
 fn monitor_lets_others_attach_and_passes_signals_on() {
-    let program = compile_example("monitor", false);
+    let program = compile_example("c/monitor.c", false);
     if !root_or_skip("monitor_lets_others_attach_and_passes_signals_on, the run") {
         return;
     }
@@ -131,4 +154,45 @@ fn monitor_lets_others_attach_and_passes_signals_on() {
     assert!(text(&log).contains("stdout F got a word\n"));
     assert!(!socket.exists());
     scene.assert_nothing_left(&id);
+}
+
+#[test]
+fn loop_follows_containers_until_all_have_ended() {
+    let program = compile_example("cpp/loop.cpp", false);
+    if !root_or_skip("loop_follows_containers_until_all_have_ended, the run") {
+        return;
+    }
+    let scene = Scene::new("loop");
+    let talker = scene.bundle("talker", &["/bin/sh", "-c", "echo one; echo two >&2; printf three; exit 4"]);
+    let waiter = scene
+        .bundle("waiter", &["/bin/sh", "-c", "trap 'exit 6' TERM; echo ready; while :; do sleep 0.1; done"]);
+    let names = ["talks", "waits"].map(|name| format!("rr-loop-{}-{name}", std::process::id()));
+    let mut watched = Command::new(program);
+    watched.arg("-r").arg(scene.root());
+    watched.args([format!("{}={talker}", names[0]), format!("{}={waiter}", names[1])]);
+    let log = scene.path().join("said");
+    let file = fs::File::create(&log).expect("a log is made");
+    let mut running = watched.stdin(Stdio::null()).stdout(file).spawn().expect("the example can be run");
+    until("the first end and the second's word", || {
+        let said = text(&log);
+        said.contains("talks: ended with 4") && said.contains("waits | ready")
+    });
+    let killed = Command::new("kill").args(["-TERM", &running.id().to_string()]).status().expect("kill runs");
+    assert!(killed.success());
+    assert_eq!(running.wait().expect("it ends").code(), Some(6));
+    let said = text(&log).replace(&format!("rr-loop-{}-", std::process::id()), "");
+    let mut lines: Vec<&str> = said.lines().collect();
+    lines.sort_unstable();
+    let wanted = [
+        "talks | one",
+        "talks | three",
+        "talks | two",
+        "talks: ended with 4",
+        "waits | ready",
+        "waits: ended with 6",
+    ];
+    assert_eq!(lines, wanted, "{said}");
+    for name in &names {
+        scene.assert_nothing_left(name);
+    }
 }

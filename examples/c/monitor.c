@@ -3,8 +3,9 @@
  *     cc monitor.c $(pkg-config --cflags --libs riverrun) -o monitor && sudo ./monitor -l web.log -e web.exit BUNDLE web
  *
  * Creates the container and starts it, copies what it prints to a log (CRI's format: time, stream, F or P, text), lets
- * others attach on a unix socket (they see what is printed and type what it reads), passes SIGTERM and SIGINT on, and when
- * it has ended writes how, deletes it and ends. One thread, one poll: nothing here waits for one thing only.
+ * others attach on a unix socket (they see what is printed and type what it reads), passes SIGTERM and SIGINT on, leaves a
+ * file if memory ran out, and when it has ended writes how, deletes it and ends. One thread, one poll: nothing here waits
+ * for one thing only.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +33,8 @@ struct monitor {
   rr_context *ctx;
   rr_container *container;
   rr_process *init;
+  rr_event_stream *events;
+  rr_event end; /* RR_EV_EXIT, once it has come */
   struct stream out[2]; /* a terminal has only the first */
   bool terminal;
   int in; /* -1: nothing more to read for it */
@@ -167,12 +170,28 @@ static void pass_signal_on(struct monitor *m) {
     rr_process_signal(m->init, (int)info.ssi_signo, NULL);
 }
 
+/* What became of the container. `over` once there is nothing more to hear. */
+static bool hear(struct monitor *m, bool *over) {
+  rr_error *err = NULL;
+  rr_event event;
+  event.size = sizeof event;
+  if (!fine("hear of the container", rr_event_stream_next(m->events, NULL, &event, &err), &err))
+    return false;
+  switch (event.type) {
+  case RR_EV_OOM:
+  case RR_EV_OOM_KILL: return m->oom_path == NULL || write_file(m->oom_path, "");
+  case RR_EV_EXIT: m->end = event; break;
+  case RR_EV_END: *over = true; break;
+  }
+  return true; /* RR_EV_NONE, and what a later version may tell. */
+}
+
 /* Everything that can happen, until the container's first process has ended. */
 static bool watch(struct monitor *m) {
   for (;;) {
     /* poll() passes over negative descriptors. */
     struct pollfd fds[6 + CLIENTS] = {
-        {rr_process_pidfd(m->init), POLLIN, 0},
+        {rr_event_stream_fd(m->events), POLLIN, 0},
         {m->out[0].fd, POLLIN, 0},
         {m->out[1].fd, POLLIN, 0},
         {m->signals, POLLIN, 0},
@@ -198,7 +217,10 @@ static bool watch(struct monitor *m) {
     for (int i = 0; i < CLIENTS; i++)
       if (fds[6 + i].revents && m->typed_len == 0 && m->clients[i] >= 0)
         read_client(m, i);
-    if (fds[0].revents)
+    bool over = false;
+    if (fds[0].revents && !hear(m, &over))
+      return false;
+    if (over)
       return true;
   }
 }
@@ -248,7 +270,8 @@ static bool run(struct monitor *m, const char *bundle, const char *id) {
   options.pid_file = m->pid_path;
   options.io = &io;
   if (!fine("create", rr_create(m->ctx, id, &options, &m->container, &err), &err) ||
-      !fine("find its process", rr_init_process(m->container, &m->init, &err), &err))
+      !fine("find its process", rr_init_process(m->container, &m->init, &err), &err) ||
+      !fine("listen to it", rr_events(m->container, NULL, &m->events, &err), &err))
     return false;
   int console = rr_process_console_fd(m->init);
   m->terminal = console >= 0;
@@ -265,13 +288,10 @@ static bool run(struct monitor *m, const char *bundle, const char *id) {
 /* What was printed last, then how it ended. */
 static int conclude(struct monitor *m) {
   bool well = copy(m, &m->out[0], 1024) && copy(m, &m->out[1], 1024);
-  rr_error *err = NULL;
-  rr_exit end;
-  end.size = sizeof end;
-  if (!fine("wait", rr_process_wait(m->init, NULL, &end, &err), &err))
+  if (m->end.type != RR_EV_EXIT || m->end.exit_flags & RR_EXIT_STATUS_LOST)
     return EXIT_FAILURE;
   char text[16];
-  int status = end.sig ? 128 + end.sig : end.code;
+  int status = m->end.exit_sig ? 128 + m->end.exit_sig : m->end.exit_code;
   snprintf(text, sizeof text, "%d", status);
   if (m->exit_path && !write_file(m->exit_path, text))
     well = false;
@@ -284,23 +304,25 @@ static void clear(struct monitor *m) {
     fine("delete", rr_delete(m->container, RR_DELETE_FORCE, NULL, &err), &err);
   if (m->attach_path)
     unlink(m->attach_path);
+  rr_event_stream_close(m->events);
   rr_process_unref(m->init);
   rr_container_unref(m->container);
   rr_context_unref(m->ctx);
 }
 
 static int usage(void) {
-  fprintf(stderr, "usage: monitor -l LOG [-e EXIT_FILE] [-a ATTACH_SOCKET] [-p PID_FILE] [-r ROOT] BUNDLE ID\n\n"
+  fprintf(stderr, "usage: monitor -l LOG [-e EXIT_FILE] [-o OOM_FILE] [-a ATTACH_SOCKET] [-p PID_FILE] [-r ROOT] BUNDLE ID\n\n"
                   "Runs a container and looks after it until it has ended, with riverrun %s.\n", rr_version_string());
   return 2;
 }
 
 int main(int argc, char **argv) {
   struct monitor m = {0};
-  for (int option; (option = getopt(argc, argv, "l:e:a:p:r:")) != -1;) {
+  for (int option; (option = getopt(argc, argv, "l:e:o:a:p:r:")) != -1;) {
     switch (option) {
     case 'l': m.log_path = optarg; break;
     case 'e': m.exit_path = optarg; break;
+    case 'o': m.oom_path = optarg; break;
     case 'a': m.attach_path = optarg; break;
     case 'p': m.pid_path = optarg; break;
     case 'r': m.root = optarg; break;

@@ -1,10 +1,10 @@
-/* pool.c: many containers, a few threads, one loop that hears how each ends.
+/* pool.c: many containers, a few threads, one loop that hears what happens to each.
  *
  *     cc -pthread pool.c $(pkg-config --cflags --libs riverrun) -o pool && sudo ./pool [-r ROOT] BUNDLE [CONTAINERS [THREADS]]
  *
- * The threads create, start and delete; the loop waits in one epoll for the ends of all, by their pidfds. What passes
- * between them are two things that cannot be lost: jobs in a queue under a lock, and descriptors that stay readable until
- * they are taken out of the epoll.
+ * The threads create, start and delete; the loop waits in one epoll for the events of all, by their streams' descriptors.
+ * What passes between them are two things that cannot be lost: jobs in a queue under a lock, and descriptors that stay
+ * readable until they are taken out of the epoll.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -21,7 +21,8 @@
 struct slot {
   char id[48];
   rr_container *container;
-  rr_process *init;
+  rr_event_stream *events;
+  rr_event end; /* RR_EV_EXIT, once it has come */
   int64_t began_ns, ended_ns;
 };
 
@@ -91,9 +92,9 @@ static bool fine(const struct slot *slot, const char *what, rr_code code, rr_err
 static bool clear(struct slot *slot) {
   rr_error *err = NULL;
   bool well = fine(slot, "delete", rr_delete(slot->container, RR_DELETE_FORCE, NULL, &err), &err);
-  rr_process_unref(slot->init);
+  rr_event_stream_close(slot->events);
   rr_container_unref(slot->container);
-  slot->init = NULL;
+  slot->events = NULL;
   slot->container = NULL;
   return well;
 }
@@ -113,19 +114,19 @@ static void make(struct pool *pool, size_t index) {
     finish(pool, false);
     return;
   }
-  if (fine(slot, "find its process", rr_init_process(slot->container, &slot->init, &err), &err)) {
+  if (fine(slot, "listen to it", rr_events(slot->container, NULL, &slot->events, &err), &err)) {
     /* Before it is started: its end cannot be missed. From here on the slot is the loop's, once it has ended, so nothing
      * of it is touched below but what the start itself needs. */
     rr_container *container = rr_container_ref(slot->container);
     struct epoll_event wanted = {.events = EPOLLIN, .data.u64 = index};
-    if (epoll_ctl(pool->epoll, EPOLL_CTL_ADD, rr_process_pidfd(slot->init), &wanted) == 0) {
+    if (epoll_ctl(pool->epoll, EPOLL_CTL_ADD, rr_event_stream_fd(slot->events), &wanted) == 0) {
       rr_code code = rr_start(container, NULL, &err);
       if (!fine(slot, "start", code, &err)) /* It ends all the same, and the loop hears of it. */
         rr_kill(container, SIGKILL, 0, NULL, NULL);
       rr_container_unref(container);
       return;
     }
-    perror("pool: watch a process");
+    perror("pool: watch a container");
     rr_container_unref(container);
   }
   clear(slot);
@@ -139,14 +140,26 @@ static void *work(void *data) {
     if (slot->container == NULL) {
       make(pool, job);
     } else {
-      rr_exit end;
-      end.size = sizeof end;
-      rr_error *err = NULL;
-      bool well = fine(slot, "wait", rr_process_wait(slot->init, NULL, &end, &err), &err) && end.code == 0 && end.sig == 0;
+      const rr_event *end = &slot->end;
+      bool well = end->type == RR_EV_EXIT && end->exit_code == 0 && end->exit_sig == 0;
       finish(pool, clear(slot) && well);
     }
   }
   return NULL;
+}
+
+/* Takes what a stream has to say; true when that was the last. */
+static bool hear(struct slot *slot) {
+  rr_error *err = NULL;
+  rr_event event;
+  event.size = sizeof event;
+  if (!fine(slot, "hear of it", rr_event_stream_next(slot->events, NULL, &event, &err), &err))
+    return true;
+  if (event.type == RR_EV_OOM_KILL)
+    fprintf(stderr, "pool: %s: out of memory\n", slot->id);
+  if (event.type == RR_EV_EXIT)
+    slot->end = event;
+  return event.type == RR_EV_END;
 }
 
 /* Hears of every end until nothing is left to hear. */
@@ -165,8 +178,10 @@ static bool listen_for_ends(struct pool *pool) {
           done += count;
         continue;
       }
-      /* Out of the epoll first: the pidfd stays readable, and the slot may be deleted before the next wait. */
-      epoll_ctl(pool->epoll, EPOLL_CTL_DEL, rr_process_pidfd(pool->slots[index].init), NULL);
+      if (!hear(&pool->slots[index]))
+        continue;
+      /* Out of the epoll first: the stream stays readable, and the slot may be deleted before the next wait. */
+      epoll_ctl(pool->epoll, EPOLL_CTL_DEL, rr_event_stream_fd(pool->slots[index].events), NULL);
       pool->slots[index].ended_ns = now_ns();
       push(pool, index);
     }

@@ -75,6 +75,15 @@ fn cc() -> Command {
     cc
 }
 
+fn cplusplus() -> Command {
+    let mut compiler = Command::new("g++");
+    compiler
+        .args(["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I"])
+        .arg(root().join("include"));
+    compiler.arg("-I").arg(root().join("bindings/cpp"));
+    compiler
+}
+
 fn succeed(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| {
         panic!("{}: {error}; tests/setup/packages installs it", command.get_program().display())
@@ -137,8 +146,10 @@ fn link_dynamically(cc: &mut Command) -> &mut Command {
     cc.arg("-L").arg(folder).arg("-lriverrun").arg(format!("-Wl,-rpath,{}", folder.display()))
 }
 
-/// Compiles `examples/c/NAME.c`, as its first lines say or with everything in it.
-pub(crate) fn compile_example(name: &str, whole: bool) -> PathBuf {
+/// Compiles an example, `c/NAME.c` or `cpp/NAME.cpp`, as its first lines say or with everything in it.
+pub(crate) fn compile_example(source: &str, whole: bool) -> PathBuf {
+    let (language, name) = source.split_once('/').expect("a source is in the folder of its language");
+    let name = name.split('.').next().unwrap_or(name);
     static MADE: Mutex<BTreeSet<(String, bool)>> = Mutex::new(BTreeSet::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let program = work().join(format!("{name}{}", if whole { "-static" } else { "" }));
@@ -146,8 +157,8 @@ pub(crate) fn compile_example(name: &str, whole: bool) -> PathBuf {
     if !made.insert((name.to_owned(), whole)) {
         return program;
     }
-    let mut cc = cc();
-    cc.arg(root().join(format!("examples/c/{name}.c"))).arg("-o").arg(&program);
+    let mut cc = if language == "cpp" { cplusplus() } else { cc() };
+    cc.arg(root().join("examples").join(source)).arg("-o").arg(&program);
     if whole {
         cc.arg(static_library()).args(native_libraries());
         succeed(&mut cc);
