@@ -151,4 +151,53 @@ LOGGER
   whole() { [ "$(sort "$WORK/story-taken" | xargs)" = "err: two out: one" ]; }
   eventually whole
 }
-main "$@"
+
+# ---- how long it takes: `run --measure`. Every round does the same with each, one after the other, in another order each time.
+kinds=(runc riverrun shim) # the runc.v2 shim with runc, the same with riverrun's command line, our shim
+as() { # KIND
+  case $1 in
+    runc) how=(--runc-binary "$PEER") ;;
+    riverrun) how=(--runc-binary "$PROGRAM") ;;
+    shim) how=(--runtime io.containerd.riverrun.v2) ;;
+  esac
+}
+timed() { # FILE COMMAND...: appends milliseconds
+  local file=$1 began=$EPOCHREALTIME ended
+  shift
+  "$@" >/dev/null 2>&1 || { echo "failed: $*"; exit 1; }
+  ended=$EPOCHREALTIME
+  echo "$((${ended/./} - ${began/./}))" | sed -E 's/(...)$/.\1/' >>"$file"
+}
+measure() { # ROUNDS: prints a line an operation and kind: median in ms, and the ratio to runc's
+  local round i kind name
+  start >/dev/null
+  mkdir -p "$WORK/times"
+  for round in $(seq "$1"); do
+    for i in 0 1 2; do
+      kind=${kinds[(round + i) % 3]} name=m$round-$i
+      as "$kind"
+      timed "$WORK/times/start-$kind" run --detach "$busybox" "$name" sleep 3000
+      timed "$WORK/times/exec-$kind" c task exec --exec-id "e$round" "$name" true
+      c task kill --signal 9 "$name"
+      is_stopped() { shows "^$name .*STOPPED" c task ls; }
+      eventually is_stopped
+      timed "$WORK/times/delete-$kind" c task rm "$name"
+      c container rm "$name"
+      timed "$WORK/times/nothing-$kind" c task ls
+    done
+  done
+  stop
+  for i in start exec delete nothing; do
+    for kind in "${kinds[@]}"; do
+      sort -n "$WORK/times/$i-$kind" | awk -v what="$i" -v kind="$kind" '{ t[NR] = $1 } END {
+        printf "# %s %s %.1f\n", what, kind, NR % 2 ? t[(NR + 1) / 2] : (t[NR / 2] + t[NR / 2 + 1]) / 2 }'
+    done
+  done
+  echo "# end"
+}
+
+if [ "${1:-}" = measure ]; then
+  measure "$2"
+else
+  main "$@"
+fi
