@@ -340,6 +340,12 @@
 #define RR_CREATE_WANT_SECCOMP_FD (1 << 3)
 
 /**
+ * Give the program a socket to say on that it is ready, at `$NOTIFY_SOCKET` (sd_notify(3)); the other side is
+ * `rr_open_notify`'s. Since 0.1.
+ */
+#define RR_CREATE_NOTIFY (1 << 4)
+
+/**
  * Signal every process of the container. Since 0.1.
  */
 #define RR_KILL_ALL (1 << 0)
@@ -1492,7 +1498,7 @@ const char *rr_version_string(void);
  * `"checkpoint"` (`rr_checkpoint`, `rr_restore`), `"config-bytes"` (a config without a bundle), `"console"`
  * (terminals), `"detached"` (`RR_CREATE_DETACHED`), `"events"` (`rr_events`), `"exec"`, `"fd-map"` (further
  * descriptors by number), `"hook"` (`rr_hook_fn`), `"init-memfd"` (no helper program need be installed), `"log"`,
- * `"open-cgroup"`, `"open-ns"`, `"pause"`, `"rootfs-fd"` (a root filesystem by descriptor), `"seccomp-fd"`
+ * `"notify"` (`RR_CREATE_NOTIFY`), `"open-cgroup"`, `"open-ns"`, `"pause"`, `"rootfs-fd"` (a root filesystem by descriptor), `"seccomp-fd"`
  * (`rr_take_seccomp_fd`), `"stats"` (`rr_stats`), `"stdio-pipe"` and `"update"`.
  *
  * It is about the library, not about the host or its kernel; what those lack a call says with `RR_E_UNSUPPORTED`. A
@@ -1936,6 +1942,21 @@ rr_code rr_open_ns(struct rr_container *c,
  * directory in a cgroup2 filesystem), `RR_E_CGROUP`, `RR_E_FORKED`, `RR_E_SYSTEM`.
  */
 rr_code rr_open_cgroup(struct rr_container *c,
+                       int *fd,
+                       struct rr_error **err);
+
+/**
+ * Makes the socket on which a container's program says that it is ready, and more (sd_notify(3)), of a container that
+ * was created with `RR_CREATE_NOTIFY`: to be called before `rr_start`, since what the program says before is lost. One
+ * that was made earlier hears nothing any more.
+ *
+ * On success `*fd` is a datagram socket, the caller's to read from and to close, close-on-exec: each message is lines
+ * such as `READY=1`. It is also in reach of every process of the container. Any thread, does not block. Since 0.1.
+ *
+ * Errors: `RR_E_INVALID_ARGUMENT` (NULL), `RR_E_NOT_FOUND` (it was deleted), `RR_E_UNSUPPORTED` (it was created without
+ * `RR_CREATE_NOTIFY`), `RR_E_STATE_CORRUPT`, `RR_E_FORKED`, `RR_E_SYSTEM`.
+ */
+rr_code rr_open_notify(struct rr_container *c,
                        int *fd,
                        struct rr_error **err);
 

@@ -94,6 +94,16 @@ fn namespaces_and_cgroup_are_had_by_descriptor() {
 }
 
 #[test]
+fn program_says_on_its_socket_that_it_is_ready() {
+    if !root_or_skip("program_says_on_its_socket_that_it_is_ready") {
+        return;
+    }
+    let scene = Scene::new("notified");
+    let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
+    keeps_its_promises("notified", &scene, &[&sleeper]);
+}
+
+#[test]
 fn cancelled_call_leaves_nothing_and_one_cancelled_before_does_nothing() {
     if !root_or_skip("cancelled_call_leaves_nothing_and_one_cancelled_before_does_nothing") {
         return;

@@ -440,6 +440,12 @@ class Container {
     detail::check([&](rr_error **error) { return rr_open_cgroup(get(), &fd, error); });
     return Fd(fd);
   }
+  /// A datagram socket that hears what the program says by sd_notify(3); before start(), with RR_CREATE_NOTIFY.
+  [[nodiscard]] Fd open_notify() const {
+    int fd = -1;
+    detail::check([&](rr_error **error) { return rr_open_notify(get(), &fd, error); });
+    return Fd(fd);
+  }
   [[nodiscard]] rr_container *get() const noexcept { return handle_.get(); }
 
   Pipes pipes;  ///< the host's ends of the pipes that were asked for

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"sort"
@@ -73,6 +74,7 @@ var claims = map[string]func(*testing.T){
 	"forked_child_is_refused":                  forkedChildIsRefused,
 	"host_is_untouched":                        hostIsUntouched,
 	"namespace_is_opened":                      namespaceIsOpened,
+	"readiness_is_heard":                       readinessIsHeard,
 	"checkpointed_container_goes_on":           checkpointedContainerGoesOn,
 	"pause_freezes_and_resume_thaws":           pauseFreezesAndResumeThaws,
 	"update_changes_a_limit":                   updateChangesALimit,
@@ -830,4 +832,27 @@ func checkpointedContainerGoesOn(t *testing.T) {
 	expect(t, state(t, again).Status == riverrun.Running)
 	after := next(bufio.NewScanner(again.Pipes.Stdout))
 	expect(t, after > seen, after, seen)
+}
+
+// readinessIsHeard: a message to the socket that the container sees, from outside.
+func readinessIsHeard(t *testing.T) {
+	web, err := rt.Create(background, fresh(), riverrun.CreateOptions{Config: shell(t, "sleep 60"), IO: riverrun.NullIO, Notify: true})
+	must(t, err)
+	defer web.Delete(background, riverrun.DeleteForce)
+	heard, err := web.NotifySocket()
+	must(t, err)
+	defer heard.Close()
+	must(t, web.Start(background))
+	path := fmt.Sprintf("/proc/%d/root/run/notify/notify.sock", initOf(t, web).Pid())
+	program, err := net.Dial("unixgram", path)
+	must(t, err)
+	defer program.Close()
+	_, err = program.Write([]byte("READY=1"))
+	must(t, err)
+	message := make([]byte, 64)
+	n, err := heard.Read(message)
+	must(t, err)
+	expect(t, string(message[:n]) == "READY=1", string(message[:n]))
+	_, err = run(t, "sleep 60", riverrun.NullIO).NotifySocket()
+	refused(t, err, riverrun.ErrUnsupported)
 }

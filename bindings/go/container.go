@@ -262,6 +262,12 @@ func (c *Container) Cgroup() (*os.File, error) {
 	return c.descriptor("cgroup", func(fd *C.int, err **C.rr_error) C.rr_code { return C.rr_open_cgroup(c.handle, fd, err) })
 }
 
+// NotifySocket is a datagram socket that hears what the program says by sd_notify(3), of a container that was created with Notify; to
+// be made before Start.
+func (c *Container) NotifySocket() (*os.File, error) {
+	return c.descriptor("notify", func(fd *C.int, err **C.rr_error) C.rr_code { return C.rr_open_notify(c.handle, fd, err) })
+}
+
 func (c *Container) descriptor(name string, open func(*C.int, **C.rr_error) C.rr_code) (*os.File, error) {
 	var m memory
 	defer m.free()

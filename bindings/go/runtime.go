@@ -133,6 +133,8 @@ type CreateOptions struct {
 	// Detached: the first process is no child of this process, but the nearest subreaper's. How it ended is known only where the
 	// kernel keeps it.
 	Detached bool
+	// Notify gives the program a socket to say on that it is ready; the other side is Container.NotifySocket's.
+	Notify bool
 	// KeepSeccompListener is for Container.TakeSeccompListener.
 	KeepSeccompListener bool
 }
@@ -166,6 +168,7 @@ func (r *Runtime) make(ctx context.Context, id string, options CreateOptions, cr
 	c.flags = flags(
 		flag{options.NoPivot, C.RR_CREATE_NO_PIVOT}, flag{options.NoNewKeyring, C.RR_CREATE_NO_NEW_KEYRING},
 		flag{options.Detached, C.RR_CREATE_DETACHED}, flag{options.KeepSeccompListener, C.RR_CREATE_WANT_SECCOMP_FD},
+		flag{options.Notify, C.RR_CREATE_NOTIFY},
 	)
 	if options.Rootfs != nil {
 		c.rootfs_fd_plus1 = C.int32_t(number(options.Rootfs)) + 1

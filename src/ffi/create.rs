@@ -26,6 +26,9 @@ pub const RR_CREATE_NO_NEW_KEYRING: u64 = 1 << 2;
 /// Keep the listener of the config's seccomp filter (`SCMP_ACT_NOTIFY`) for `rr_take_seccomp_fd`; `listenerPath` is not
 /// needed then, and not used. Since 0.1.
 pub const RR_CREATE_WANT_SECCOMP_FD: u64 = 1 << 3;
+/// Give the program a socket to say on that it is ready, at `$NOTIFY_SOCKET` (sd_notify(3)); the other side is
+/// `rr_open_notify`'s. Since 0.1.
+pub const RR_CREATE_NOTIFY: u64 = 1 << 4;
 
 /// How a container is created. Fill it with `rr_create_options_init`; `bundle` or `config` is needed.
 /// Everything in it is copied or duplicated before the call returns. Since 0.1.
@@ -168,7 +171,7 @@ pub(super) unsafe fn deliver(container: Container, pipes: Pipes, out: *mut *mut 
 }
 
 const RR_CREATE_KNOWN: u64 =
-    RR_CREATE_DETACHED | RR_CREATE_NO_PIVOT | RR_CREATE_NO_NEW_KEYRING | RR_CREATE_WANT_SECCOMP_FD;
+    RR_CREATE_DETACHED | RR_CREATE_NO_PIVOT | RR_CREATE_NO_NEW_KEYRING | RR_CREATE_WANT_SECCOMP_FD | RR_CREATE_NOTIFY;
 
 /// # Safety
 /// Rules 3 to 6 of `ffi`'s list.
@@ -210,7 +213,7 @@ pub(super) unsafe fn read_options<'call>(
         io,
         no_pivot: options.flags & RR_CREATE_NO_PIVOT != 0,
         no_new_keyring: options.flags & RR_CREATE_NO_NEW_KEYRING != 0,
-        notify: false,
+        notify: options.flags & RR_CREATE_NOTIFY != 0,
         // SAFETY: rules 3 and 5 are passed on.
         call: unsafe { read_call(options.call)? },
     };

@@ -1,5 +1,5 @@
-//! What a container is made of, as descriptors: `rr_open_ns`, `rr_open_cgroup`, `rr_take_seccomp_fd`. They are the
-//! caller's.
+//! What a container is made of, as descriptors: `rr_open_ns`, `rr_open_cgroup`, `rr_open_notify`,
+//! `rr_take_seccomp_fd`. They are the caller's.
 
 use super::arg::{invalid, require};
 use super::code::rr_code;
@@ -7,7 +7,7 @@ use super::container::rr_container;
 use super::error::rr_error;
 use super::guard::{attempt, report};
 use super::handle;
-use crate::{Container, Namespace, Result};
+use crate::{Container, Error, Kind, Namespace, Result};
 use std::ffi::c_int;
 use std::os::fd::{IntoRawFd, OwnedFd};
 
@@ -79,6 +79,29 @@ pub unsafe extern "C" fn rr_open_cgroup(
 ) -> rr_code {
     // SAFETY: rules 1 to 3 are passed on.
     unsafe { give(c, fd, err, Container::open_cgroup) }
+}
+
+/// Makes the socket on which a container's program says that it is ready, and more (sd_notify(3)), of a container that
+/// was created with `RR_CREATE_NOTIFY`: to be called before `rr_start`, since what the program says before is lost. One
+/// that was made earlier hears nothing any more.
+///
+/// On success `*fd` is a datagram socket, the caller's to read from and to close, close-on-exec: each message is lines
+/// such as `READY=1`. It is also in reach of every process of the container. Any thread, does not block. Since 0.1.
+///
+/// Errors: `RR_E_INVALID_ARGUMENT` (NULL), `RR_E_NOT_FOUND` (it was deleted), `RR_E_UNSUPPORTED` (it was created without
+/// `RR_CREATE_NOTIFY`), `RR_E_STATE_CORRUPT`, `RR_E_FORKED`, `RR_E_SYSTEM`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rr_open_notify(
+    c: *mut rr_container,
+    fd: *mut c_int,
+    err: *mut *mut rr_error,
+) -> rr_code {
+    let open = |container: &Container| {
+        let none = || Error::new(Kind::Unsupported, "the container was created without a notify socket");
+        container.notify_socket()?.ok_or_else(none)
+    };
+    // SAFETY: rules 1 to 3 are passed on.
+    unsafe { give(c, fd, err, open) }
 }
 
 /// Takes the listener of the seccomp filter of a container that was created with `RR_CREATE_WANT_SECCOMP_FD`, from the

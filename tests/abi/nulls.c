@@ -35,6 +35,7 @@ static void without_error(rr_context *ctx) {
   CHECK(rr_pids(NULL, NULL, 0, NULL, NULL) == BAD);
   CHECK(rr_open_ns(NULL, RR_NS_NET, NULL, NULL) == BAD);
   CHECK(rr_open_cgroup(NULL, NULL, NULL) == BAD);
+  CHECK(rr_open_notify(NULL, NULL, NULL) == BAD);
   CHECK(rr_take_seccomp_fd(NULL, NULL, NULL) == BAD);
   CHECK(rr_spec_json(0, NULL, NULL) == BAD);
   CHECK(rr_features_json(NULL, NULL) == BAD);

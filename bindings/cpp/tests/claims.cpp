@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <cstdio>
@@ -475,6 +477,28 @@ void namespace_is_opened() {
   EXPECT(theirs.rfind("uts:", 0) == 0 && theirs != link("/proc/self/ns/uts"));
 }
 
+// A message to the socket that the container sees, from outside.
+void readiness_is_heard() {
+  riverrun::CreateOptions options;
+  options.io = Io::null();
+  options.limits = kLong;
+  options.flags = RR_CREATE_NOTIFY;
+  const auto web = context().create(fresh(), Config{shell("sleep 60")}, options);
+  const auto heard = web.open_notify();
+  web.start(kLong);
+  sockaddr_un there{};
+  there.sun_family = AF_UNIX;
+  const auto path = "/proc/" + std::to_string(web.init_process().pid()) + "/root/run/notify/notify.sock";
+  path.copy(there.sun_path, sizeof there.sun_path - 1);
+  const Fd program(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  EXPECT(sendto(program.get(), "READY=1", 7, 0, reinterpret_cast<const sockaddr *>(&there), sizeof there) == 7);
+  char message[64];
+  EXPECT(read(heard.get(), message, sizeof message) == 7 && std::string(message, 7) == "READY=1");
+  web.remove(RR_DELETE_FORCE, kLong);
+  Running other("sleep 60");
+  refused(RR_E_UNSUPPORTED, [&] { (void)other->open_notify(); });
+}
+
 // ---- pause, limits, numbers, events ----
 
 void pause_freezes_and_resume_thaws() {
@@ -623,7 +647,8 @@ const Claim kClaims[] = {
     CLAIM(exec_has_its_own_exit), CLAIM(exec_reads_its_input), CLAIM(exec_into_a_stopped_container_is_refused),
     CLAIM(members_are_listed), CLAIM(pid_file_holds_the_pid), CLAIM(log_lines_arrive), CLAIM(pidfd_is_readable_at_the_end),
     CLAIM(handles_outlive_their_context), CLAIM(forked_child_is_refused), CLAIM(host_is_untouched),
-    CLAIM(namespace_is_opened), CLAIM(pause_freezes_and_resume_thaws), CLAIM(update_changes_a_limit),
+    CLAIM(namespace_is_opened), CLAIM(readiness_is_heard),
+    CLAIM(pause_freezes_and_resume_thaws), CLAIM(update_changes_a_limit),
     CLAIM(stats_count_what_runs), CLAIM(stats_document_is_the_command_lines), CLAIM(events_end_with_exit),
     CLAIM(checkpointed_container_goes_on), CLAIM(events_tell_out_of_memory_before_exit), CLAIM(events_of_many_in_one_loop),
 };

@@ -63,6 +63,7 @@ RR_CREATE_DETACHED = (1 << 0)
 RR_CREATE_NO_PIVOT = (1 << 1)
 RR_CREATE_NO_NEW_KEYRING = (1 << 2)
 RR_CREATE_WANT_SECCOMP_FD = (1 << 3)
+RR_CREATE_NOTIFY = (1 << 4)
 RR_KILL_ALL = (1 << 0)
 RR_DELETE_FORCE = (1 << 0)
 RR_EXEC_IGNORE_PAUSED = (1 << 0)
@@ -455,6 +456,7 @@ FUNCTIONS = [
     ("rr_pids", c_int32, [c_void_p, POINTER(c_int), c_size_t, POINTER(c_size_t), POINTER(c_void_p)]),
     ("rr_open_ns", c_int32, [c_void_p, c_int, POINTER(c_int), POINTER(c_void_p)]),
     ("rr_open_cgroup", c_int32, [c_void_p, POINTER(c_int), POINTER(c_void_p)]),
+    ("rr_open_notify", c_int32, [c_void_p, POINTER(c_int), POINTER(c_void_p)]),
     ("rr_take_seccomp_fd", c_int32, [c_void_p, POINTER(c_int), POINTER(c_void_p)]),
     ("rr_spec_json", c_int32, [c_uint64, POINTER(rr_buf), POINTER(c_void_p)]),
     ("rr_features_json", c_int32, [POINTER(rr_buf), POINTER(c_void_p)]),

@@ -261,3 +261,10 @@ class Container:
         fd = ctypes.c_int()
         check(library.rr_open_cgroup, self._handle, ctypes.byref(fd))
         return fd.value
+
+    def open_notify(self) -> int:
+        """A datagram socket that hears what the program says by sd_notify(3), the caller's to close. To be made before
+        `start`, of a container that was created with `notify`."""
+        fd = ctypes.c_int()
+        check(library.rr_open_notify, self._handle, ctypes.byref(fd))
+        return fd.value

@@ -110,6 +110,7 @@ class Context:
         pid_file: Union[str, os.PathLike, None] = None,
         no_pivot: bool = False,
         no_new_keyring: bool = False,
+        notify: bool = False,
         timeout: Optional[float] = None,
         cancel: Optional[int] = None,
     ) -> Container:
@@ -117,6 +118,7 @@ class Context:
         options = sized(_abi.rr_create_options)
         options.flags |= _abi.RR_CREATE_NO_PIVOT if no_pivot else 0
         options.flags |= _abi.RR_CREATE_NO_NEW_KEYRING if no_new_keyring else 0
+        options.flags |= _abi.RR_CREATE_NOTIFY if notify else 0
         options.bundle, options.pid_file = path(bundle), path(pid_file)
         if config is not None:
             options.config = document(config)

@@ -8,6 +8,7 @@ import gc
 import os
 import select
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -392,6 +393,19 @@ def namespace_is_opened():
         theirs = os.readlink(f"/proc/self/fd/{fd}")
         os.close(fd)
         assert theirs.startswith("uts:") and theirs != os.readlink("/proc/self/ns/uts")
+
+
+def readiness_is_heard():
+    """A message to the socket that the container sees, from outside."""
+    with context.create(fresh(), config=shell("sleep 60"), io=quiet(), notify=True, timeout=LONG) as web:
+        fd = web.open_notify()
+        web.start(timeout=LONG)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as program:
+            program.sendto(b"READY=1", f"/proc/{web.init_process().pid}/root/run/notify/notify.sock")
+        assert os.read(fd, 64) == b"READY=1"
+        os.close(fd)
+    with run("sleep 60") as web:
+        refused(rr.Unsupported, web.open_notify)
 
 
 def checkpointed_container_goes_on():
