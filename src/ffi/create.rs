@@ -170,8 +170,11 @@ pub(super) unsafe fn deliver(container: Container, pipes: Pipes, out: *mut *mut 
     Ok(())
 }
 
-const RR_CREATE_KNOWN: u64 =
-    RR_CREATE_DETACHED | RR_CREATE_NO_PIVOT | RR_CREATE_NO_NEW_KEYRING | RR_CREATE_WANT_SECCOMP_FD | RR_CREATE_NOTIFY;
+const RR_CREATE_KNOWN: u64 = RR_CREATE_DETACHED
+    | RR_CREATE_NO_PIVOT
+    | RR_CREATE_NO_NEW_KEYRING
+    | RR_CREATE_WANT_SECCOMP_FD
+    | RR_CREATE_NOTIFY;
 
 /// # Safety
 /// Rules 3 to 6 of `ffi`'s list.
