@@ -10,8 +10,16 @@ mod broken;
 mod criu;
 #[path = "checkpoint/elsewhere.rs"]
 mod elsewhere;
+#[path = "checkpoint/failing.rs"]
+mod failing;
+#[path = "checkpoint/kept.rs"]
+mod kept;
 #[path = "checkpoint/life.rs"]
 mod life;
+#[path = "checkpoint/network.rs"]
+mod network;
+#[path = "checkpoint/peers.rs"]
+mod peers;
 #[path = "checkpoint/scene.rs"]
 mod scene;
 mod support;

@@ -34,7 +34,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hook;
 use crate::intel_rdt;
 use crate::plan::{self, Plan, Request};
-use crate::spec::{self, Moment};
+use crate::spec;
 use crate::state::directory::Directory;
 use crate::state::file::StateFile;
 use crate::sys::clone::Child;
@@ -218,7 +218,7 @@ impl Restoring<'_> {
             .init
             .as_ref()
             .ok_or_else(|| Error::new(Kind::Criu, "CRIU has restored a process and not told which one"))?;
-        hooks::run(&self.plan.hooks, self.options.hook.as_ref(), Moment::Poststart, *pid, self.deadline)?;
+        // COMPAT(runc): no poststart, whose moment was after the program's execution.
         let init = init
             .try_clone()
             .map_err(|error| Error::os(Kind::System, "duplicate a pidfd", errno_of(&error)))?;

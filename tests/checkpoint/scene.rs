@@ -28,6 +28,10 @@ fn directory(test: &str) -> Option<PathBuf> {
     }
 }
 
+/// Counts into the file `/count`.
+pub(crate) const COUNT: &str =
+    "i=0; while :; do i=$((i+1)); echo $i >/count.new; mv /count.new /count; sleep 0.05; done";
+
 /// Waits until it is true.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + LIMIT;
@@ -41,6 +45,8 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) images: PathBuf,
+    /// Instead of our command line.
+    pub(crate) runtime: Option<PathBuf>,
     criu: PathBuf,
     _alone: File,
 }
@@ -52,24 +58,40 @@ impl Scene {
     }
 
     pub(crate) fn of(test: &str, change: impl FnOnce(&mut Value)) -> Option<Self> {
+        Self::doing(test, COUNT, change)
+    }
+
+    /// With a container that runs a script.
+    pub(crate) fn doing(test: &str, script: &str, change: impl FnOnce(&mut Value)) -> Option<Self> {
         let criu = directory(test)?;
         let alone = criu::alone();
         let world = World::new(test);
-        let count =
-            "i=0; while :; do i=$((i+1)); echo $i >/count.new; mv /count.new /count; sleep 0.05; done";
         world.config(
-            &["/bin/busybox", "sh", "-c", &format!("mv() {{ /bin/busybox mv $@; }}; {count}")],
+            &["/bin/busybox", "sh", "-c", &format!("mv() {{ /bin/busybox mv $@; }}; {script}")],
             |config| {
                 config["root"]["readonly"] = json!(false);
                 change(config);
             },
         );
         let images = world.directory.join("images");
-        Some(Self { world, images, criu, _alone: alone })
+        Some(Self { world, images, runtime: None, criu, _alone: alone })
+    }
+
+    /// CRIU's program.
+    pub(crate) fn criu(&self) -> PathBuf {
+        self.criu.join("criu")
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.world.riverrun(arguments);
+        let mut command = match &self.runtime {
+            None => self.world.riverrun(arguments),
+            Some(program) => {
+                let mut command = Command::new(program);
+                command.arg("--root").arg(&self.world.root).args(arguments).current_dir(&self.world.bundle);
+                command.stdin(Stdio::null());
+                command
+            }
+        };
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", self.criu.display()));
         command
@@ -98,12 +120,18 @@ impl Scene {
         text
     }
 
-    /// Starts the container in the background, its streams on /dev/null.
+    /// Starts the container in the background, its streams on /dev/null, and sees it count.
     pub(crate) fn start(&self, id: &str) {
-        let null = || Stdio::null();
-        let status = self.command(&["run", "--detach", id]).stdout(null()).stderr(null()).status().unwrap();
-        assert!(status.success(), "run {id}");
+        self.start_quietly(id);
         self.counts();
+    }
+
+    /// The same for one that does not count.
+    pub(crate) fn start_quietly(&self, id: &str) {
+        let (log, null) = (self.world.directory.join("run.log"), || Stdio::null());
+        let arguments = ["--log", log.to_str().unwrap(), "run", "--detach", id];
+        let status = self.command(&arguments).stdout(null()).stderr(null()).status().unwrap();
+        assert!(status.success(), "run {id}: {}", fs::read_to_string(log).unwrap_or_default());
     }
 
     pub(crate) fn checkpoint(&self, id: &str, more: &[&str]) {

@@ -1,0 +1,228 @@
+//! What the processes had open is as it was: an offset, locks, sockets, a terminal.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+
+use riverrun::{Call, CheckpointOptions, CriuOptions, ImageDirectory, RestoreOptions};
+use serde_json::json;
+
+use crate::scene::{COUNT, LIMIT, Scene, until};
+
+#[test]
+fn an_open_file_goes_on_at_its_offset() {
+    let script = "exec 3>/lines; i=0; while :; do i=$((i+1)); echo $i >&3; echo $i >/count.new; \
+                  mv /count.new /count; sleep 0.02; done";
+    let Some(scene) = Scene::doing("offset", script, |_| ()) else { return };
+    let (before, after) = (scene.world.id("a"), scene.world.id("b"));
+    scene.start(&before);
+    scene.checkpoint(&before, &[]);
+    scene.restore(&after, &[]);
+    scene.counts();
+    scene.delete(&after);
+    let text = fs::read_to_string(scene.world.bundle.join("rootfs/lines")).unwrap();
+    let lines: Vec<u64> = text.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(lines, (1..=lines.len() as u64).collect::<Vec<_>>(), "nothing twice, nothing lost");
+    scene.world.assert_nothing_left();
+}
+
+/// A program for the container that a shell cannot be.
+fn install(scene: &Scene, name: &str, source: &str) {
+    let path = scene.world.directory.join(format!("{name}.c"));
+    fs::write(&path, source).unwrap();
+    let made = Command::new("gcc")
+        .args(["-static", "-O1", "-Wall", "-Werror", "-D_GNU_SOURCE", "-o"])
+        .arg(scene.world.bundle.join("rootfs/bin").join(name))
+        .arg(&path)
+        .output()
+        .unwrap_or_else(|error| panic!("gcc: {error}; tests/setup/packages installs it"));
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// Holds a lock of flock(2) on one file and one of fcntl(2) on another.
+const HOLDER: &str = r#"
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+int main(void) {
+  struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  int whole = open("/flock", O_RDWR | O_CREAT, 0644), posix = open("/posix", O_RDWR | O_CREAT, 0644);
+  if (flock(whole, LOCK_EX) || fcntl(posix, F_SETLK, &all)) return 1;
+  close(open("/held", O_RDWR | O_CREAT, 0644));
+  for (;;) pause();
+}
+"#;
+
+#[test]
+fn file_locks_are_held_again() {
+    let Some(scene) = Scene::doing("locks", &format!("/bin/holder & {COUNT}"), |_| ()) else { return };
+    install(&scene, "holder", HOLDER);
+    let rootfs = scene.world.bundle.join("rootfs");
+    let held = || {
+        let (whole, posix) =
+            (File::options().write(true).open(rootfs.join("flock")).unwrap(), rootfs.join("posix"));
+        let whole = matches!(whole.try_lock(), Err(fs::TryLockError::WouldBlock));
+        let posix = File::options().write(true).open(posix).unwrap();
+        let mut all = libc::flock {
+            l_type: libc::F_WRLCK as i16,
+            l_whence: libc::SEEK_SET as i16,
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        // SAFETY: F_GETLK fills the struct that it is given.
+        assert_eq!(unsafe { libc::fcntl(posix.as_raw_fd(), libc::F_GETLK, &raw mut all) }, 0);
+        (whole, i32::from(all.l_type) == libc::F_WRLCK)
+    };
+    let (before, after) = (scene.world.id("a"), scene.world.id("b"));
+    scene.start(&before);
+    until("the locks are held", || rootfs.join("held").exists());
+    assert_eq!(held(), (true, true));
+    // Without the option CRIU says so, and all is as before.
+    let text = scene.fails(&scene.with_images("checkpoint", &before, &[]));
+    assert!(text.contains("Some file locks are hold by dumping tasks"), "{text}");
+    scene.counts();
+    assert_eq!(held(), (true, true));
+    scene.checkpoint(&before, &["--file-locks"]);
+    assert_eq!(held(), (false, false));
+    scene.restore(&after, &["--file-locks"]);
+    scene.counts();
+    assert_eq!(held(), (true, true));
+    scene.delete(&after);
+    scene.world.assert_nothing_left();
+}
+
+#[test]
+fn a_datagram_socket_of_the_host_is_connected_again() {
+    // What a program does that logs: it has one socket that leads to the host's. CRIU connects it by the name that the host
+    // gave, so the container must see it under that.
+    let socket = std::env::temp_dir().join(format!("rrt-log-{}", std::process::id()));
+    let script = format!(
+        "/bin/busybox ln -s {} /dev/log; ({COUNT}) & i=0; \
+         while :; do i=$((i+1)); echo $i; sleep 0.05; done | /bin/busybox logger",
+        socket.display()
+    );
+    let _ = fs::remove_file(&socket);
+    let log = UnixDatagram::bind(&socket).unwrap();
+    log.set_read_timeout(Some(LIMIT)).unwrap();
+    let scene = Scene::doing("unix", &script, |config| {
+        let mount = json!({"destination": socket, "type": "bind", "source": socket, "options": ["bind"]});
+        config["mounts"].as_array_mut().unwrap().push(mount);
+        // CRIU looks for the other end in the container's network namespace.
+        config["linux"]["namespaces"].as_array_mut().unwrap().retain(|one| one["type"] != "network");
+    });
+    let Some(scene) = scene else { return };
+    let arrives = || {
+        // What is in the queue from before does not count.
+        log.set_nonblocking(true).unwrap();
+        let mut packet = [0; 512];
+        while log.recv(&mut packet).is_ok() {}
+        log.set_nonblocking(false).unwrap();
+        let length = log.recv(&mut packet).unwrap();
+        String::from_utf8_lossy(&packet[..length])
+            .trim_end_matches('\0')
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .trim()
+            .parse::<u64>()
+            .unwrap()
+    };
+    let (before, after) = (scene.world.id("a"), scene.world.id("b"));
+    scene.start(&before);
+    let count = arrives();
+    let text = scene.fails(&scene.with_images("checkpoint", &before, &[]));
+    assert!(text.contains("--ext-unix-sk"), "{text}");
+    assert!(arrives() > count);
+    scene.checkpoint(&before, &["--ext-unix-sk"]);
+    scene.restore(&after, &["--ext-unix-sk"]);
+    scene.counts();
+    assert!(arrives() > count);
+    scene.delete(&after);
+    scene.world.assert_nothing_left();
+    fs::remove_file(&socket).unwrap();
+}
+
+/// Reads from a terminal until `wanted` has come.
+fn read_until(master: &mut File, wanted: &str) {
+    let mut seen = Vec::new();
+    until(wanted, || {
+        let mut buffer = [0; 256];
+        match master.read(&mut buffer) {
+            Ok(count) => seen.extend_from_slice(&buffer[..count]),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock, "{}", String::from_utf8_lossy(&seen))
+            }
+        }
+        String::from_utf8_lossy(&seen).contains(wanted)
+    });
+}
+
+fn nonblocking(master: std::os::fd::BorrowedFd<'_>) -> File {
+    let master = File::from(master.try_clone_to_owned().unwrap());
+    let flags = nix::fcntl::OFlag::O_NONBLOCK;
+    nix::fcntl::fcntl(&master, nix::fcntl::FcntlArg::F_SETFL(flags)).unwrap();
+    master
+}
+
+#[test]
+fn a_session_on_a_terminal_goes_on() {
+    let scene = Scene::doing("terminal", "", |config| {
+        config["process"]["terminal"] = json!(true);
+        config["process"]["args"] = json!(["sh"]);
+        config["process"]["env"] = json!(["PATH=/bin", "PS1=> "]);
+    });
+    let Some(scene) = scene else { return };
+    let context = scene.world.context();
+    let container = context.run(&scene.world.id("a"), scene.world.options()).unwrap();
+    let process = container.init_process().unwrap();
+    let mut master = nonblocking(process.console().unwrap());
+    master.write_all(b"word=kept; echo so $((40+2))\n").unwrap();
+    read_until(&mut master, "so 42");
+    let criu = || CriuOptions { criu: Some(scene.criu()), ..CriuOptions::default() };
+    let images = || ImageDirectory::Path(scene.images.clone());
+    let call = || Call { timeout: Some(Duration::from_secs(60)), cancel: None };
+    let options = CheckpointOptions { images: images(), criu: criu(), ..CheckpointOptions::default() };
+    container.checkpoint(&options, call()).unwrap_or_else(|error| panic!("{error}{}", scene.logs()));
+    drop((master, process));
+    container.delete(true, call()).unwrap();
+    // The terminal to a socket, as engines have it.
+    let socket = scene.world.directory.join("console");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let mut create = scene.world.options();
+    create.io.console_socket = Some(socket);
+    create.call = call();
+    let restore = RestoreOptions { images: images(), criu: criu(), ..RestoreOptions::default() };
+    let container = context
+        .restore(&scene.world.id("b"), create, &restore)
+        .unwrap_or_else(|error| panic!("{error}{}", scene.logs()));
+    let (peer, _) = listener.accept().unwrap();
+    let master = received(&peer);
+    let mut master = nonblocking(std::os::fd::AsFd::as_fd(&master));
+    master.write_all(b"echo it was $word\n").unwrap();
+    read_until(&mut master, "it was kept");
+    master.write_all(b"exit 7\n").unwrap();
+    let exit = container.init_process().unwrap().wait(call()).unwrap();
+    assert_eq!(exit.shell_status(), 7);
+    container.delete(false, call()).unwrap();
+    scene.world.assert_nothing_left();
+}
+
+/// The descriptor that comes through a socket.
+fn received(peer: &std::os::unix::net::UnixStream) -> std::os::fd::OwnedFd {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+    use std::os::fd::FromRawFd;
+    let mut text = [0; 512];
+    let mut buffers = [std::io::IoSliceMut::new(&mut text)];
+    let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
+    let message =
+        recvmsg::<()>(peer.as_raw_fd(), &mut buffers, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC).unwrap();
+    let ControlMessageOwned::ScmRights(fds) = message.cmsgs().unwrap().next().unwrap() else {
+        panic!("no descriptor")
+    };
+    // SAFETY: it was just received, and nobody else has it.
+    unsafe { std::os::fd::OwnedFd::from_raw_fd(fds[0]) }
+}

@@ -1,0 +1,124 @@
+//! A connection over a pair of veth devices, between two network namespaces, is the same one after a restore.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+
+use serde_json::json;
+
+use crate::scene::{LIMIT, Scene, until};
+
+/// `ip` in the calling thread's network namespace.
+fn ip(arguments: &str) {
+    let output = Command::new("ip").args(arguments.split(' ')).output().unwrap();
+    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn unshare() {
+    // SAFETY: unshare(2) of the network changes nothing but this thread's view of it.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
+}
+
+/// Runs `story` in a thread with a network namespace of its own, 192.0.2.1; it gets the path of a second one, 192.0.2.2,
+/// to which its veth pair leads.
+fn between_two_networks(story: impl FnOnce(&str) + Send) {
+    let (tell, told) = mpsc::channel();
+    let (done, end) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            unshare();
+            ip("link set lo up");
+            ip("link add rr1 type veth peer name rr0");
+            ip("address add 192.0.2.2/24 dev rr1");
+            ip("link set rr1 up");
+            // SAFETY: gettid(2) takes nothing.
+            tell.send(format!("/proc/{}/task/{}/ns/net", std::process::id(), unsafe { libc::gettid() }))
+                .unwrap();
+            // Until the other one drops its end.
+            let _ = end.recv();
+        });
+        let path = told.recv().unwrap();
+        let other = scope.spawn(move || {
+            let _until_then = done;
+            unshare();
+            let own = format!("/proc/{}/task/{}/ns/net", std::process::id(), unsafe { libc::gettid() });
+            let moved = Command::new("nsenter")
+                .args([&format!("--net={path}"), "ip", "link", "set", "rr0", "netns"])
+                .arg(&own)
+                .output()
+                .unwrap();
+            assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+            ip("link set lo up");
+            ip("address add 192.0.2.1/24 dev rr0");
+            ip("link set rr0 up");
+            story(&path);
+        });
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_connection_over_a_veth_goes_on_in_a_network_that_others_made() {
+    if crate::support::skipped("connection") {
+        return;
+    }
+    between_two_networks(|path| {
+        let script = "echo >/ready; exec /bin/busybox nc -l -p 7000 -e /bin/busybox cat";
+        let scene = Scene::doing("tcp", script, |config| {
+            for namespace in config["linux"]["namespaces"].as_array_mut().unwrap() {
+                if namespace["type"] == "network" {
+                    *namespace = json!({"type": "network", "path": path});
+                }
+            }
+        });
+        let Some(scene) = scene else { return };
+        let (before, after) = (scene.world.id("a"), scene.world.id("b"));
+        scene.start_quietly(&before);
+        until("it is about to listen", || scene.world.bundle.join("rootfs/ready").exists());
+        let address: SocketAddr = "192.0.2.2:7000".parse().unwrap();
+        let mut stream = None;
+        until("it listens", || {
+            stream = TcpStream::connect(address).ok();
+            stream.is_some()
+        });
+        let mut stream = stream.unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let mut says = |text: &[u8]| {
+            stream.write_all(text).unwrap();
+            let mut echo = vec![0; text.len()];
+            stream.read_exact(&mut echo).unwrap();
+            assert_eq!(echo, text);
+            stream.local_addr().unwrap()
+        };
+        let local = says(b"before");
+        // Without the option it is refused, and the connection is untouched.
+        let text = scene.fails(&scene.with_images("checkpoint", &before, &[]));
+        assert!(text.contains("tcp-established"), "{text}");
+        says(b"refused");
+        scene.checkpoint(&before, &["--tcp-established"]);
+        // What is sent now is lost on its way, and sent again by the kernel.
+        let writer = stream.try_clone().unwrap();
+        (&writer).write_all(b"meanwhile").unwrap();
+        scene.restore(&after, &["--tcp-established"]);
+        let mut echo = [0; 9];
+        (&writer).read_exact(&mut echo).unwrap();
+        assert_eq!(&echo, b"meanwhile");
+        let mut says = |text: &[u8]| {
+            stream.write_all(text).unwrap();
+            let mut echo = vec![0; text.len()];
+            stream.read_exact(&mut echo).unwrap();
+            assert_eq!(echo, text);
+            stream.local_addr().unwrap()
+        };
+        assert_eq!(says(b"after"), local);
+        let inside = fs::read_link(format!("/proc/{}/ns/net", scene.pid(&after))).unwrap();
+        assert_eq!(inside, fs::read_link(path).unwrap(), "the namespace is that of the path");
+        drop(stream);
+        drop(writer);
+        scene.delete(&after);
+        scene.world.assert_nothing_left();
+    });
+}
