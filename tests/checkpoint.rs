@@ -16,10 +16,14 @@ mod failing;
 mod kept;
 #[path = "checkpoint/life.rs"]
 mod life;
+#[path = "checkpoint/memory.rs"]
+mod memory;
 #[path = "checkpoint/network.rs"]
 mod network;
 #[path = "checkpoint/peers.rs"]
 mod peers;
 #[path = "checkpoint/scene.rs"]
 mod scene;
+#[path = "checkpoint/spaces.rs"]
+mod spaces;
 mod support;

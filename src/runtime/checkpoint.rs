@@ -16,6 +16,7 @@ use super::criu::{Criu, Opened, Start, refused, with_log};
 use super::deadline::Deadline;
 use super::io::Streams;
 use super::joined;
+use super::notify;
 use super::options::{Call, Level};
 use crate::VERSION;
 use crate::cgroup::Manager;
@@ -38,6 +39,9 @@ pub(super) struct OwnFacts {
     pub(super) version: String,
     /// Name to place on the host.
     pub(super) submounts: Submounts,
+    /// The container has the socket of [`notify`](crate::CreateOptions::notify).
+    #[serde(default)]
+    pub(super) notify: bool,
 }
 
 /// The three streams.
@@ -47,6 +51,8 @@ struct StreamFacts {
     links: Vec<String>,
     /// Those that are files of the host, which CRIU cannot keep.
     outside: Vec<usize>,
+    /// There is the socket of a service manager beside them.
+    notify: bool,
 }
 
 impl Container {
@@ -70,13 +76,19 @@ impl Container {
         if self.context.is_rootless() {
             self.context.log(Level::Warn, "runc checkpoint is untested with rootless containers");
         }
-        let spec = spec::parse(&directory.config()?)?;
+        let mut spec = spec::parse(&directory.config()?)?;
+        let notify = notify::is_in(&directory);
+        if notify {
+            // The configuration as it was given does not have it.
+            notify::mount(&mut spec, self.context.root(), &self.id);
+        }
         let images = Opened::open(&options.images, true)?;
         let work = match &options.work {
             Some(work) => Opened::open(work, true)?,
             None => Opened { fd: duplicate(&images)?, path: images.path.clone() },
         };
-        let (found, streams) = self.look(&state, &spec)?;
+        let (found, mut streams) = self.look(&state, &spec)?;
+        streams.notify = notify;
         let outcome = self.dump(options, &found, &streams, (&images, &work), &deadline);
         if outcome.is_err() && status == Status::Running {
             // A CRIU that was killed has not come to that any more.
@@ -111,7 +123,8 @@ impl Container {
         let dump = plan::dump(options, found, version, numbers)?;
         if !options.pre_dump {
             images.write(DESCRIPTORS, json(&streams.links).as_bytes())?;
-            let own = OwnFacts { version: VERSION.to_owned(), submounts: dump.submounts };
+            let own =
+                OwnFacts { version: VERSION.to_owned(), submounts: dump.submounts, notify: streams.notify };
             images.write(OWN, json(&own).as_bytes())?;
         }
         let response = criu.ask(dump.kind, dump.opts, deadline, &mut |_, _| Ok(())).map_err(|error| {

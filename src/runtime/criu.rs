@@ -20,7 +20,7 @@ use crate::cgroup::plan::CgroupPlan;
 use crate::checkpoint::apply::{Patience, Questions, Swrk};
 use crate::checkpoint::plan::Numbers;
 use crate::checkpoint::rpc::{Opts, Request, Response, Version, kind};
-use crate::checkpoint::{ImageDirectory, log};
+use crate::checkpoint::{ImageDirectory, log, pages};
 use crate::error::{Error, Kind, Result};
 use crate::sys::{errno_of, file, pidfd, process};
 use crate::wire::{BUILD_ID, Execute, InitPlan, Step};
@@ -72,6 +72,26 @@ impl Opened {
         let mut bytes = Vec::new();
         fs::File::from(opened).read_to_end(&mut bytes).map_err(|e| error(errno_of(&e)))?;
         Ok(Some(bytes))
+    }
+
+    /// That no file of pages was cut off. With lazy pages they are elsewhere, and one that is missing CRIU misses itself.
+    pub(super) fn whole(&self) -> Result<()> {
+        let place = format!("/proc/thread-self/fd/{}", self.fd.as_raw_fd());
+        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| name.starts_with("pagemap-")) else { continue };
+            let Some((number, pages)) = self.read(name)?.as_deref().and_then(pages::wanted) else { continue };
+            let name = format!("pages-{number}.img");
+            let Ok(opened) = file::open_readable_in(self.fd.as_fd(), &name) else { continue };
+            let there = fs::File::from(opened).metadata().map_or(u64::MAX, |there| there.len());
+            let wanted = pages.saturating_mul(process::page_size());
+            if there < wanted {
+                let path = self.path.join(name);
+                let message = format!("it has {there} bytes and should have {wanted}");
+                return Err(Error::new(Kind::Criu, message).during(format!("read {}", path.display())));
+            }
+        }
+        Ok(())
     }
 
     /// The beginning and the end of a file that may be of any length.

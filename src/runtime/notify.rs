@@ -7,7 +7,7 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -29,6 +29,14 @@ pub(super) fn add_to(spec: &mut Spec, options: &CreateOptions<'_>, root: &Path, 
     if !options.notify {
         return;
     }
+    mount(spec, root, id);
+    if let Some(process) = spec.process_mut() {
+        announce(process);
+    }
+}
+
+/// The mount alone.
+pub(super) fn mount(spec: &mut Spec, root: &Path, id: &str) {
     let mut mount = Mount::default();
     mount
         .set_destination(INSIDE.into())
@@ -36,9 +44,6 @@ pub(super) fn add_to(spec: &mut Spec, options: &CreateOptions<'_>, root: &Path, 
         .set_source(Some(root.join(id).join(DIRECTORY)))
         .set_options(Some(["bind", "nosuid", "noexec", "nodev", "ro"].map(String::from).to_vec()));
     spec.mounts_mut().get_or_insert_with(Vec::new).push(mount);
-    if let Some(process) = spec.process_mut() {
-        announce(process);
-    }
 }
 
 fn announce(process: &mut Process) {
@@ -57,6 +62,11 @@ pub(super) fn make(directory: &Directory, options: &CreateOptions<'_>) -> Result
         .map_err(|error| fail("make notify directory", &error))
 }
 
+/// Whether the container has it.
+pub(super) fn is_in(directory: &Directory) -> bool {
+    Path::new(&format!("/proc/self/fd/{}/{DIRECTORY}", directory.fd().as_raw_fd())).is_dir()
+}
+
 impl Container {
     /// The socket on which the program tells that it is ready, if the container was created with
     /// [`notify`](crate::CreateOptions::notify): a new one each time, to be asked for before `start`.
@@ -65,11 +75,10 @@ impl Container {
     /// [`Kind::NotFound`] if the container is gone, [`Kind::System`] if the socket cannot be made.
     pub fn notify_socket(&self) -> Result<Option<OwnedFd>> {
         let (directory, _) = self.load()?;
-        let place = format!("/proc/self/fd/{}/{DIRECTORY}", directory.fd().as_fd().as_raw_fd());
-        if !Path::new(&place).is_dir() {
+        if !is_in(&directory) {
             return Ok(None);
         }
-        let path = format!("{place}/{SOCKET}");
+        let path = format!("/proc/self/fd/{}/{DIRECTORY}/{SOCKET}", directory.fd().as_raw_fd());
         let bound = remove(&path).and_then(|()| UnixDatagram::bind(&path)).and_then(|socket| {
             fs::set_permissions(&path, Permissions::from_mode(0o777))?;
             Ok(socket)

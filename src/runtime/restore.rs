@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use serde::de::DeserializeOwned;
 
 use super::checkpoint::{OwnFacts, foreign};
 use super::context::{Container, Context, valid_id};
@@ -22,6 +23,7 @@ use super::hooks;
 use super::io::{self, Streams};
 use super::joined::Given;
 use super::net_device::NetDevices;
+use super::notify;
 use super::options::{Call, CreateOptions};
 use super::process::Process;
 use super::spawn::{Birth, Spawned, Wish};
@@ -65,6 +67,9 @@ impl Context {
             Some(work) => Opened::open(work, true)?,
             None => Opened::open(&wanted.images, false)?,
         };
+        let own = own_facts(&images)?;
+        options.notify |= own.notify;
+        notify::add_to(&mut spec, &options, self.root(), id);
         let given = Given::open(self, &mut spec, &deadline)?;
         let (rootfs, root_identity) = create::chosen_rootfs(&options, &spec, &bundle)?;
         let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
@@ -87,7 +92,10 @@ impl Context {
         };
         let plan = plan::create(&spec, self.host(), &request)?;
         self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
-        let mut image = image(&images, &spec, &plan, &request)?;
+        let mut image = image(&images, own, &spec, &plan, &request)?;
+        if !wanted.criu.lazy_pages {
+            images.whole()?;
+        }
         let unit = plan.cgroups.unit.as_ref().map(|unit| &unit.name);
         let cgroups = cgroup::manager(plan.cgroups.layout, plan.cgroups.paths(), unit);
         let cgroups = cgroups.as_ref();
@@ -180,6 +188,7 @@ impl Restoring<'_> {
     fn run(&mut self, mut streams: Streams, undo: &mut Undo<'_>) -> Result<Process> {
         undo.directory.save(&self.state.settled())?;
         undo.directory.keep_config(self.config)?;
+        notify::make(&undo.directory, self.options)?;
         if let Some(intel_rdt) = &self.plan.intel_rdt {
             undo.intel_rdt.clone_from(&self.state.riverrun.intel_rdt_own);
             intel_rdt::apply::make(intel_rdt)?;
@@ -363,21 +372,13 @@ impl Restoring<'_> {
 }
 
 /// What the images and the configuration say.
-fn image(images: &Opened, spec: &Spec, plan: &Plan, request: &Request) -> Result<Image> {
-    let corrupt = |name: &str, error: &serde_json::Error| {
-        let path = images.path.join(name);
-        Error::new(Kind::InvalidArgument, error.to_string()).during(format!("read {}", path.display()))
-    };
+fn image(images: &Opened, own: OwnFacts, spec: &Spec, plan: &Plan, request: &Request) -> Result<Image> {
     let streams = match images.read(DESCRIPTORS)? {
-        Some(text) => serde_json::from_slice(&text).map_err(|error| corrupt(DESCRIPTORS, &error))?,
+        Some(text) => read_json(images, DESCRIPTORS, &text)?,
         None => {
             let path = images.path.join(DESCRIPTORS);
             return Err(Error::os(Kind::InvalidArgument, format!("open {}", path.display()), libc::ENOENT));
         }
-    };
-    let own: OwnFacts = match images.read(OWN)? {
-        Some(text) => serde_json::from_slice(&text).map_err(|error| corrupt(OWN, &error))?,
-        None => OwnFacts::default(),
     };
     let annotation =
         spec.annotations().as_ref().and_then(|all| all.get("org.criu.config")).map(String::as_str);
@@ -392,6 +393,18 @@ fn image(images: &Opened, spec: &Spec, plan: &Plan, request: &Request) -> Result
         streams,
         cgroups: cgroups(plan),
         config_file: criu::config_file(annotation, Path::exists),
+    })
+}
+
+/// What we wrote beside the images; nothing beside runc's.
+fn own_facts(images: &Opened) -> Result<OwnFacts> {
+    images.read(OWN)?.map_or_else(|| Ok(OwnFacts::default()), |text| read_json(images, OWN, &text))
+}
+
+fn read_json<T: DeserializeOwned>(images: &Opened, name: &str, text: &[u8]) -> Result<T> {
+    serde_json::from_slice(text).map_err(|error| {
+        let path = images.path.join(name);
+        Error::new(Kind::InvalidArgument, error.to_string()).during(format!("read {}", path.display()))
     })
 }
 

@@ -81,6 +81,13 @@ pub(crate) fn reap_group(leader: i32) {
     }
 }
 
+/// sysconf(3): how many bytes a page of memory has.
+pub(crate) fn page_size() -> u64 {
+    // SAFETY: a number only.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(size).unwrap_or(4096)
+}
+
 /// Whether a descriptor of this number is open.
 pub(crate) fn is_open(fd: i32) -> bool {
     // SAFETY: numbers only.
