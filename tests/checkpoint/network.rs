@@ -17,6 +17,13 @@ fn ip(arguments: &str) {
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Where the calling thread's network namespace is found.
+fn own_network() -> String {
+    // SAFETY: gettid(2) takes nothing.
+    let thread = unsafe { libc::gettid() };
+    format!("/proc/{}/task/{thread}/ns/net", std::process::id())
+}
+
 fn unshare() {
     // SAFETY: unshare(2) of the network changes nothing but this thread's view of it.
     assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
@@ -34,9 +41,7 @@ fn between_two_networks(story: impl FnOnce(&str) + Send) {
             ip("link add rr1 type veth peer name rr0");
             ip("address add 192.0.2.2/24 dev rr1");
             ip("link set rr1 up");
-            // SAFETY: gettid(2) takes nothing.
-            tell.send(format!("/proc/{}/task/{}/ns/net", std::process::id(), unsafe { libc::gettid() }))
-                .unwrap();
+            tell.send(own_network()).unwrap();
             // Until the other one drops its end.
             let _ = end.recv();
         });
@@ -44,7 +49,7 @@ fn between_two_networks(story: impl FnOnce(&str) + Send) {
         let other = scope.spawn(move || {
             let _until_then = done;
             unshare();
-            let own = format!("/proc/{}/task/{}/ns/net", std::process::id(), unsafe { libc::gettid() });
+            let own = own_network();
             let moved = Command::new("nsenter")
                 .args([&format!("--net={path}"), "ip", "link", "set", "rr0", "netns"])
                 .arg(&own)
