@@ -140,7 +140,7 @@ test-guest: ## the suites of a guest with systemd, cgroup v2 and AppArmor (built
 	tests/vm/vm build
 	tests/vm/run-guest-tests
 
-bench: ## the comparison with runc and crun (root)
+bench: ## the comparison with runc and crun, checkpoints with runc (root)
 	tests/setup/packages test
 	$(CARGO) bench
 
