@@ -4,11 +4,15 @@
 
 mod support;
 
+#[path = "systemd/devices.rs"]
+mod devices;
 #[path = "systemd/no_bus.rs"]
 mod no_bus;
 #[path = "systemd/scene.rs"]
 mod scene;
 #[path = "systemd/service.rs"]
 mod service;
+#[path = "systemd/told.rs"]
+mod told;
 #[path = "systemd/unit.rs"]
 mod unit;

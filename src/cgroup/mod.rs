@@ -26,6 +26,7 @@ mod v2;
 pub(crate) mod watch;
 
 use apply::{Entrances, Made};
+use devices::rules::Rule;
 use plan::{CgroupPlan, Layout};
 use resources::Write;
 use systemd::manager::Systemd;
@@ -60,6 +61,16 @@ pub(crate) trait Manager: Debug {
     /// Writes values of limits; the first that cannot be had is the error.
     fn set(&self, writes: &[Write]) -> Result<()> {
         resources::apply::write(&|controller| self.directory(controller).map(Path::to_owned), writes)
+    }
+
+    /// Tells whoever keeps device rules of his own besides the cgroup.
+    fn announce_devices(&self, _: &[Rule]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether he then writes them anew, with a moment in which nothing is allowed.
+    fn rewrites_devices(&self) -> bool {
+        false
     }
 
     /// The directory that has `controller`.

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::devices::list::List;
 use super::devices::rules::{Rule, rules};
 use super::resources::{self, Available, Write};
-use super::systemd::properties;
 pub(crate) use super::systemd::unit::Facts;
 use super::systemd::unit::{self, Place, Unit, UnitName};
+use super::systemd::{devices, properties};
 use crate::error::{Error, Kind, Result};
 use crate::host::{CGROUPS, Cgroups, Hierarchy, Host};
 
@@ -144,6 +144,11 @@ impl CgroupPlan {
         let mut properties = unit::basics(&place, plan.layout == Layout::V1);
         for directory in plan.v1.iter().chain(&plan.unified) {
             properties.extend(properties::of(&directory.writes, facts.version)?);
+        }
+        // An ordinary user's systemd may load no program either.
+        if !facts.user {
+            let v1 = plan.layout == Layout::V1;
+            properties.extend(devices::of(&device_rules(linux)?, v1, facts.version)?);
         }
         properties.extend(unit::annotated(wanted.annotations)?);
         plan.unit = Some(Unit { name: UnitName { name: place.name, user: facts.user }, properties });

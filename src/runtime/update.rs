@@ -139,20 +139,29 @@ impl Changing<'_> {
         Ok(())
     }
 
-    /// From one set of rules to another, without a moment in which a device is gone that both allow.
+    /// From one set of rules to another, without a moment in which a device is gone that both allow; or back.
     fn devices(&self, from: &[Rule], to: &[Rule]) -> Result<()> {
+        self.turn(from, to).inspect_err(|_| drop(self.turn(to, from)))
+    }
+
+    fn turn(&self, from: &[Rule], to: &[Rule]) -> Result<()> {
         let named = |name: &str| self.manager.paths().iter().find(|(controller, _)| controller == name);
         let Some((_, directory)) = named("devices") else {
             let path = self.unified().ok_or_else(|| {
                 Error::new(Kind::Cgroup, "linux.resources.devices: the host has no devices controller")
             })?;
+            self.manager.announce_devices(to)?;
             return attach::set(path, to, false);
         };
-        let (from, to) = (attach::list(directory, List::of(from)?), List::of(to)?);
+        let (known, target) = (List::of(from)?, List::of(to)?);
+        let turned = attach::list(directory, known.clone()).is_turned_by(&target);
         // Another default is set before its exceptions: nobody looks meanwhile.
-        let stop = from.is_turned_by(&to) && !self.paused && self.manager.freeze().is_ok();
-        let written = attach::write(directory, &from.transition(&to))
-            .inspect_err(|_| drop(attach::write(directory, &to.transition(&from))));
+        let stop =
+            (turned || self.manager.rewrites_devices()) && !self.paused && self.manager.freeze().is_ok();
+        let written = self
+            .manager
+            .announce_devices(to)
+            .and_then(|()| attach::write(directory, &attach::list(directory, known).transition(&target)));
         let thawed = if stop { self.manager.thaw() } else { Ok(()) };
         written.and(thawed)
     }

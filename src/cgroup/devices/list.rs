@@ -75,6 +75,10 @@ impl List {
         Some(list)
     }
 
+    pub(crate) fn exceptions(&self) -> &[(Nodes, u8)] {
+        &self.exceptions
+    }
+
     pub(crate) fn allows_by_default(&self) -> bool {
         self.allow
     }

@@ -114,9 +114,12 @@ fn access(text: &str) -> std::result::Result<u8, String> {
 pub(crate) fn line(nodes: Nodes, access: u8) -> String {
     let class = if nodes.class == Class::Char { 'c' } else { 'b' };
     let number = |number: Option<u32>| number.map_or_else(|| String::from("*"), |number| number.to_string());
-    let mut text = format!("{class} {}:{} ", number(nodes.major), number(nodes.minor));
-    text.extend(LETTERS.iter().filter(|(_, bit)| access & bit != 0).map(|(letter, _)| *letter));
-    text
+    format!("{class} {}:{} {}", number(nodes.major), number(nodes.minor), letters(access))
+}
+
+/// `rw`, as they are written everywhere.
+pub(crate) fn letters(access: u8) -> String {
+    LETTERS.iter().filter(|(_, bit)| access & bit != 0).map(|(letter, _)| *letter).collect()
 }
 
 const LETTERS: [(char, u8); 3] = [('r', READ), ('w', WRITE), ('m', MKNOD)];

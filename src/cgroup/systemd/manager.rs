@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::bus::{Bus, PATIENCE, Refusal, Scope};
-use super::properties;
 use super::unit::{Facts, Property, Unit, UnitName};
 use super::value::Value;
+use super::{devices, properties};
 use crate::cgroup::Manager;
 use crate::cgroup::apply::{self, Entrances, Made};
+use crate::cgroup::devices::rules::Rule;
 use crate::cgroup::plan::CgroupPlan;
 use crate::cgroup::resources::Write;
 use crate::error::{Error, Kind, Result};
@@ -141,6 +142,17 @@ impl Systemd {
     pub(crate) fn new(unit: UnitName, files: Box<dyn Manager>) -> Self {
         Self { unit, files }
     }
+
+    /// Until the unit ends or the machine does, also over a daemon-reload.
+    fn change(&self, properties: Vec<Value>) -> Result<()> {
+        if properties.is_empty() {
+            return Ok(());
+        }
+        let runtime = Value::Bool(true);
+        let body = [Value::str(&self.unit.name), runtime, Value::Array("(sv)".into(), properties)];
+        let doing = format!("set properties of unit {}", self.unit.name);
+        speak(self.unit.user, &doing, |bus| bus.manager("SetUnitProperties", &body)).map(drop)
+    }
 }
 
 impl Manager for Systemd {
@@ -180,13 +192,23 @@ impl Manager for Systemd {
     fn set(&self, writes: &[Write]) -> Result<()> {
         let version = facts(self.unit.user, None)?.version;
         let properties: Vec<Value> = properties::of(writes, version)?.iter().map(property).collect();
-        if !properties.is_empty() {
-            let runtime = Value::Bool(true);
-            let body = [Value::str(&self.unit.name), runtime, Value::Array("(sv)".into(), properties)];
-            let doing = format!("set properties of unit {}", self.unit.name);
-            speak(self.unit.user, &doing, |bus| bus.manager("SetUnitProperties", &body))?;
-        }
+        self.change(properties)?;
         self.files.set(writes)
+    }
+
+    /// An ordinary user's is not told: it may load no program either.
+    fn announce_devices(&self, rules: &[Rule]) -> Result<()> {
+        if self.unit.user {
+            return Ok(());
+        }
+        let version = facts(false, None)?.version;
+        let properties = devices::of(rules, self.rewrites_devices(), version)?;
+        self.change(properties.iter().map(property).collect())
+    }
+
+    /// On v1, where there is one list.
+    fn rewrites_devices(&self) -> bool {
+        self.paths().iter().any(|(name, _)| name == "devices")
     }
 
     fn directory(&self, controller: &str) -> Option<&Path> {

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod bus;
+pub(crate) mod devices;
 pub(crate) mod manager;
 mod message;
 mod parse;
