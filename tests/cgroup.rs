@@ -13,6 +13,8 @@ mod support;
 
 #[path = "cgroup/exec.rs"]
 mod exec;
+#[path = "cgroup/hierarchy.rs"]
+mod hierarchy;
 #[path = "cgroup/life.rs"]
 mod life;
 #[path = "cgroup/mounts.rs"]

@@ -59,10 +59,6 @@ fn huge_pages_are_limited_wherever_their_controller_is() {
     if skipped(name) || lacks(name, &["hugetlb"]) {
         return;
     }
-    if !on_v1("hugetlb") {
-        eprintln!("skipped {name}: nobody hands the controller down yet");
-        return;
-    }
     let world = World::new("limits-huge");
     let id = world.id("c");
     let resources = json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MIB}]});

@@ -12,6 +12,8 @@ mod no_bus;
 mod scene;
 #[path = "systemd/service.rs"]
 mod service;
+#[path = "systemd/session.rs"]
+mod session;
 #[path = "systemd/told.rs"]
 mod told;
 #[path = "systemd/unit.rs"]

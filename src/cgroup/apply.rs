@@ -23,6 +23,10 @@ pub(crate) struct Entrances {
     pub(crate) tasks: Vec<OwnedFd>,
     /// The cgroup2 directory.
     pub(crate) unified: Option<OwnedFd>,
+    /// Its path.
+    pub(crate) place: Option<PathBuf>,
+    /// Who may not be born there is to be [attached](super::Manager::attach).
+    pub(crate) by_pid: bool,
 }
 
 /// The directories that a create made itself. Others were there before, with whatever is in them.
@@ -189,7 +193,6 @@ fn cgroup_error(doing: &str, path: &Path, error: &io::Error) -> Error {
     Error::os(if denied { Kind::Permission } else { Kind::Cgroup }, doing, errno)
 }
 
-#[allow(dead_code, reason = "for update")]
 fn fill(directory: &Directory) -> Result<()> {
     resources::apply::write(&|_| Some(directory.path.clone()), &directory.writes)
 }
@@ -230,6 +233,7 @@ pub(super) fn open(paths: &[(String, PathBuf)]) -> Result<Entrances> {
         opened.push(path);
         if controller.is_empty() {
             entrances.unified = Some(file::open_directory(path).map_err(cannot_open(path))?);
+            entrances.place = Some(path.clone());
         } else {
             entrances.tasks.push(open_tasks(path)?);
         }

@@ -58,9 +58,19 @@ pub(crate) trait Manager: Debug {
     /// `[CONTROLLER[,CONTROLLER]:]PATH`. `init` is the pid of the container's first process.
     fn entrances(&self, sub: &[String], init: i32) -> Result<Entrances>;
 
+    /// Moves a process that could not be born in the cgroup2 directory of its entrances, by whoever is allowed to.
+    fn attach(&self, _pid: i32, to: &Path) -> Result<()> {
+        Err(Error::os(Kind::Permission, format!("join cgroup {}", to.display()), libc::EACCES))
+    }
+
     /// Writes values of limits; the first that cannot be had is the error.
     fn set(&self, writes: &[Write]) -> Result<()> {
         resources::apply::write(&|controller| self.directory(controller).map(Path::to_owned), writes)
+    }
+
+    /// Brings back what was [`before`](resources::apply::before); what cannot be had stays.
+    fn take_back(&self, before: &[Write]) {
+        resources::apply::take_back(&|controller| self.directory(controller).map(Path::to_owned), before);
     }
 
     /// Tells whoever keeps device rules of his own besides the cgroup.

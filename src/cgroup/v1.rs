@@ -39,7 +39,7 @@ impl Manager for V1 {
 
     fn make(&self, plan: &CgroupPlan, made: &mut Made) -> Result<Entrances> {
         let unified = plan.unified.as_ref().map(|unified| apply::make_unified(unified, made)).transpose()?;
-        Ok(Entrances { tasks: Vec::new(), unified })
+        Ok(Entrances { unified, ..Entrances::default() })
     }
 
     fn enter(&self, plan: &CgroupPlan, _: i32, made: &mut Made) -> Result<Vec<OwnedFd>> {

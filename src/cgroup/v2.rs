@@ -47,7 +47,7 @@ impl Manager for V2 {
 
     fn make(&self, plan: &CgroupPlan, made: &mut Made) -> Result<Entrances> {
         let unified = plan.unified.as_ref().map(|unified| apply::make_unified(unified, made)).transpose()?;
-        Ok(Entrances { tasks: Vec::new(), unified })
+        Ok(Entrances { unified, ..Entrances::default() })
     }
 
     fn enter(&self, _: &CgroupPlan, _: i32, _: &mut Made) -> Result<Vec<OwnedFd>> {
@@ -102,4 +102,28 @@ fn cgroup_of(pid: i32, own: &Path) -> Option<PathBuf> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let found = Path::new(MOUNT).join(text.lines().find_map(|line| line.strip_prefix("0::/"))?);
     found.starts_with(own).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn without_cgroup_kill_members_are_frozen_killed_and_let_go() {
+        let place = std::env::temp_dir().join(format!("rr-nokill-{}", std::process::id()));
+        fs::create_dir_all(&place).unwrap();
+        let mut member = Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
+        fs::write(place.join("cgroup.procs"), format!("{}\n", member.id())).unwrap();
+        fs::write(place.join("cgroup.freeze"), "0").unwrap();
+        fs::write(place.join("cgroup.events"), "populated 1\nfrozen 1\n").unwrap();
+        let manager = V2::new(vec![(String::new(), place.clone())]);
+        assert!(manager.kill_all().unwrap(), "there was somebody");
+        assert!(!member.wait().unwrap().success());
+        assert_eq!(fs::read_to_string(place.join("cgroup.freeze")).unwrap(), "0", "nobody stays frozen");
+        fs::write(place.join("cgroup.procs"), "").unwrap();
+        assert!(!manager.kill_all().unwrap(), "there is nobody any more");
+        fs::remove_dir_all(place).unwrap();
+    }
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 
 use oci_spec::runtime::{Process as OciProcess, Spec};
@@ -16,6 +17,7 @@ use super::options::{Call, ExecOptions};
 use super::pause::goes_on;
 use super::process::Process;
 use super::spawn::{Birth, Spawned, Wish};
+use crate::cgroup::Manager;
 use crate::error::{Error, Kind, Result};
 use crate::host::SecurityModules;
 use crate::intel_rdt;
@@ -70,7 +72,8 @@ impl Container {
         let plan = plan::exec(&process, container.linux().as_ref(), &request)?;
         self.context.warn(&unknown, Some(&process), None);
         streams.add(init.pidfd().as_fd(), keep_below);
-        let entrances = cgroups::of(&state).entrances(&options.cgroups, init.pid())?;
+        let manager = cgroups::of(&state);
+        let entrances = manager.entrances(&options.cgroups, init.pid())?;
         let pipes = std::mem::take(&mut streams.pipes);
         let birth = Birth {
             program: self.context.init_program()?,
@@ -82,7 +85,8 @@ impl Container {
             orphan: false,
             context: &self.context,
         };
-        let started = Spawned::new(&birth, &plan.init, streams, keep_below + 1);
+        let started = Spawned::new(&birth, &plan.init, streams, keep_below + 1)
+            .and_then(|spawned| attached(spawned, &*manager, entrances.place.as_deref(), &deadline));
         let agent = container.linux().as_ref().and_then(|linux| {
             let receiver = seccomp::receiver(linux.seccomp().as_ref()?, &state.riverrun.bundle)?;
             Some(Agent { receiver, container: agents_state(&state, status, init.pid()) })
@@ -109,6 +113,22 @@ impl Container {
         let process = Process::new(released.pid, released.pidfd, console, pipes);
         self.context.adopt(&self.id, &process, !state.owns_pid_namespace());
         Ok(process)
+    }
+}
+
+/// In its cgroup2, though it was not born there. The process that goes on is the one to be moved.
+fn attached(
+    spawned: Spawned,
+    manager: &dyn Manager,
+    place: Option<&Path>,
+    deadline: &Deadline<'_>,
+) -> Result<Spawned> {
+    match place.filter(|_| spawned.is_outside()) {
+        None => Ok(spawned),
+        Some(place) => {
+            let spawned = spawned.moved(deadline)?;
+            manager.attach(spawned.pid(), place).map(|()| spawned)
+        }
     }
 }
 

@@ -81,6 +81,8 @@ type Said = (ToRuntime, Option<OwnedFd>);
 #[derive(Debug)]
 struct Guard {
     child: Option<Child>,
+    /// It may not join its cgroup2 by itself.
+    outside: bool,
     channel: Channel,
     console: Option<(OwnedFd, String)>,
     /// What was said before it was asked for.
@@ -121,7 +123,7 @@ impl Spawned {
                 with_wanted(birth, streams, socket_number, |wanted| clone::spawn_beside(wanted, work));
             let (child, worked) = started.map_err(|failure| told(birth, &failure))?;
             done = worked;
-            Ok(child)
+            Ok((child, false))
         };
         let spawned = Self::start(plan, streams, start, socket_number)?;
         let done = done.ok_or_else(|| Error::new(Kind::Internal, "nothing was done beside the clone"))??;
@@ -131,7 +133,7 @@ impl Spawned {
     fn start(
         plan: &InitPlan,
         mut streams: Streams,
-        start: impl FnOnce(&Streams) -> Result<Child>,
+        start: impl FnOnce(&Streams) -> Result<(Child, bool)>,
         socket_number: i32,
     ) -> Result<Self> {
         let encoded =
@@ -143,15 +145,20 @@ impl Spawned {
             encoded.split_at(if encoded.len() <= SURELY_BUFFERED { encoded.len() } else { 0 });
         channel.send_encoded(early);
         streams.add(theirs.as_fd(), socket_number);
-        let child = start(&streams)?;
+        let (child, outside) = start(&streams)?;
         drop((streams, theirs));
         channel.send_encoded(late);
         let moves = plan.steps.contains(&Step::Hop);
-        Ok(Self(Guard { child: Some(child), channel, console: None, early: VecDeque::new(), moves }))
+        Ok(Self(Guard { child: Some(child), outside, channel, console: None, early: VecDeque::new(), moves }))
     }
 
     pub(super) fn pid(&self) -> i32 {
         self.0.pid()
+    }
+
+    /// Whether somebody has to attach it to its cgroup2.
+    pub(super) fn is_outside(&self) -> bool {
+        self.0.outside
     }
 
     /// Waits until the init program is in its user namespace, where it is not born in it.
@@ -378,17 +385,28 @@ fn ended(pidfd: &OwnedFd) -> Option<String> {
     })
 }
 
-fn start(birth: &Birth<'_>, streams: &Streams, socket_number: i32) -> Result<Child> {
+/// The child, and whether it is still to be attached to its cgroup2.
+fn start(birth: &Birth<'_>, streams: &Streams, socket_number: i32) -> Result<(Child, bool)> {
     let started = with_wanted(birth, streams, socket_number, |wanted| {
-        let started = clone::spawn(wanted);
+        let mut wanted = Spawn { ..*wanted };
+        let mut outside = false;
+        let mut started = clone::spawn(&wanted);
+        if birth.entrances.by_pid
+            && let Err(clone::Failure { stage: Stage::Clone | Stage::Tasks(_), errno: Errno::EACCES }) =
+                started
+        {
+            (wanted.cgroup, outside) = (None, true);
+            started = clone::spawn(&wanted);
+        }
         if birth.context.is_rootless()
             && let Err(clone::Failure { stage: Stage::OomScoreAdj, errno: Errno::EACCES | Errno::EPERM }) =
                 started
         {
             birth.context.log(Level::Warn, "process.oomScoreAdj: may not be lowered: left as it is");
-            return clone::spawn(&Spawn { oom_score_adj: None, ..*wanted });
+            wanted.oom_score_adj = None;
+            started = clone::spawn(&wanted);
         }
-        started
+        started.map(|child| (child, outside))
     });
     started.map_err(|failure| told(birth, &failure))
 }

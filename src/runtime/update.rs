@@ -3,8 +3,8 @@
 //! The order: limits, device rules, resctrl, `state.json`. Whatever fails takes back what came before it.
 #![forbid(unsafe_code)]
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use oci_spec::runtime::LinuxResources;
 
@@ -21,6 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::state::directory::Directory;
 use crate::state::file::StateFile;
 use crate::state::status::{Status, is_alive, observe};
+use crate::sys::errno_of;
 use crate::{intel_rdt, spec, wording};
 
 /// What an update changes.
@@ -109,9 +110,14 @@ impl Changing<'_> {
     }
 
     fn decide(&self, saved: &LinuxResources, change: &LinuxResources) -> Result<Update> {
-        let controllers = self
-            .unified()
-            .map(|path| fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default());
+        let read = |path: &Path| {
+            let gone = |error: io::Error| {
+                let doing = format!("read controllers of cgroup {}", path.display());
+                Error::os(Kind::Cgroup, doing, errno_of(&error))
+            };
+            fs::read_to_string(path.join("cgroup.controllers")).map_err(gone)
+        };
+        let controllers = self.unified().map(read).transpose()?;
         let v1 = self.manager.paths().iter().map(|(name, _)| name.as_str()).filter(|name| !name.is_empty());
         let v2 = controllers.as_ref().map(|text| text.split_ascii_whitespace().collect());
         let update = resources::update(saved, change, &Available { v1: v1.collect(), v2 })?;
@@ -216,7 +222,8 @@ impl Drop for Done<'_> {
         if let Some((from, to)) = &self.devices {
             let _ = self.changing.devices(from, to);
         }
-        let find = |controller: &str| self.changing.find(controller);
-        resources::apply::take_back(&find, &self.limits);
+        if !self.limits.is_empty() {
+            self.changing.manager.take_back(&self.limits);
+        }
     }
 }

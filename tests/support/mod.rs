@@ -223,3 +223,34 @@ pub(crate) fn refusing_syscalls(command: &mut Command, syscalls: &[libc::c_long]
         });
     }
 }
+
+/// How often a test does what it does often: `RIVERRUN_CYCLES`, or 100.
+pub(crate) fn cycles() -> usize {
+    std::env::var("RIVERRUN_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
+}
+
+/// How many device programs the kernel has, of whatever cgroup.
+pub(crate) fn device_programs() -> usize {
+    const NEXT_ID: libc::c_long = 11; // BPF_PROG_GET_NEXT_ID
+    const BY_ID: libc::c_long = 13; // BPF_PROG_GET_FD_BY_ID
+    let mut count = 0;
+    // start_id or prog_id, next_id, open_flags
+    let mut attributes = [0_u32; 3];
+    // SAFETY: bpf(2) reads and writes twelve bytes of an array of twelve.
+    let bpf = |command: libc::c_long, attributes: &mut [u32; 3]| unsafe {
+        libc::syscall(libc::SYS_bpf, command, attributes.as_mut_ptr(), 12)
+    };
+    while bpf(NEXT_ID, &mut attributes) == 0 {
+        let id = attributes[1];
+        let program = bpf(BY_ID, &mut [id, 0, 0]);
+        if program >= 0 {
+            let text = fs::read_to_string(format!("/proc/self/fdinfo/{program}")).unwrap_or_default();
+            // BPF_PROG_TYPE_CGROUP_DEVICE
+            count += usize::from(text.lines().any(|line| line == "prog_type:\t15"));
+            // SAFETY: the kernel gave it to us, and nobody else has it.
+            unsafe { libc::close(program as i32) };
+        }
+        attributes = [id, 0, 0];
+    }
+    count
+}

@@ -143,6 +143,11 @@ impl Systemd {
         Self { unit, files }
     }
 
+    fn announce(&self, writes: &[Write]) -> Result<()> {
+        let version = facts(self.unit.user, None)?.version;
+        self.change(properties::of(writes, version)?.iter().map(property).collect())
+    }
+
     /// Until the unit ends or the machine does, also over a daemon-reload.
     fn change(&self, properties: Vec<Value>) -> Result<()> {
         if properties.is_empty() {
@@ -184,16 +189,32 @@ impl Manager for Systemd {
         made.unmake().and(stopped)
     }
 
+    /// An ordinary user who comes from elsewhere, like a session, may not move a process from there: the way leads through
+    /// cgroups that are not his. His systemd asks the machine's.
     fn entrances(&self, sub: &[String], init: i32) -> Result<Entrances> {
-        self.files.entrances(sub, init)
+        let mut entrances = self.files.entrances(sub, init)?;
+        entrances.by_pid = self.unit.user;
+        Ok(entrances)
+    }
+
+    fn attach(&self, pid: i32, to: &Path) -> Result<()> {
+        let own = self.directory("").unwrap_or(to);
+        let below = Path::new("/").join(to.strip_prefix(own).unwrap_or(Path::new("")));
+        let pids = Value::Array("u".into(), vec![Value::U32(pid.unsigned_abs())]);
+        let body = [Value::str(&self.unit.name), Value::str(below.to_string_lossy()), pids];
+        let doing = format!("attach process {pid} to unit {}", self.unit.name);
+        speak(self.unit.user, &doing, |bus| bus.manager("AttachProcessesToUnit", &body)).map(drop)
     }
 
     /// systemd first: what it rounds or does not know is then in the files as it was asked for.
     fn set(&self, writes: &[Write]) -> Result<()> {
-        let version = facts(self.unit.user, None)?.version;
-        let properties: Vec<Value> = properties::of(writes, version)?.iter().map(property).collect();
-        self.change(properties)?;
+        self.announce(writes)?;
         self.files.set(writes)
+    }
+
+    fn take_back(&self, before: &[Write]) {
+        let _ = self.announce(before);
+        self.files.take_back(before);
     }
 
     /// An ordinary user's is not told: it may load no program either.

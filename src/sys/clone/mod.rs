@@ -283,7 +283,7 @@ impl Birth<'_, '_> {
             self.arguments.cgroup = 0;
             self.result = clone3(&self.arguments, child_entry, ptr::from_mut(self.layout).cast());
         }
-        if let Err(Errno::ENOSYS | Errno::EINVAL) = self.result {
+        if let Err(Errno::ENOSYS | Errno::EINVAL | Errno::E2BIG) = self.result {
             // EINVAL: KERNEL(5.5) brought CLONE_CLEAR_SIGHAND. The C library's clone is for one who sleeps.
             self.arguments.flags |= libc::CLONE_VFORK as u64;
             self.arguments.flags &= !(libc::CLONE_CHILD_CLEARTID as u64);
