@@ -21,13 +21,16 @@ fn limited() -> Call<'static> {
 
 /// Works for a moment, reads and writes, then sleeps.
 const WORKER: &str = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; cat /bin/busybox >/copy; sleep 1000";
+/// The same, and more than its memory holds.
+const HUNGRY: &str = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; i=0; \
+    while [ $i -lt 32 ]; do i=$((i+1)); cat /bin/busybox >/copy$i; done; : >/done; sleep 1000";
 
 const PIDS: (&str, &str, &str) = ("pids", "pids.max", "pids.max");
 
 fn limits(config: &mut Value) {
     config["root"]["readonly"] = json!(false);
     let resources = &mut config["linux"]["resources"];
-    resources["memory"] = json!({ "limit": 64 << 20, "swap": 64 << 20 });
+    resources["memory"] = json!({ "limit": 16 << 20, "swap": 16 << 20 });
     resources["pids"] = json!({ "limit": 50 });
     resources["cpu"] = json!({ "quota": 90_000, "period": 100_000 });
 }
@@ -85,6 +88,7 @@ fn differences(at: &str, ours: &Value, theirs: &Value, found: &mut Vec<String>) 
             let (a, b) = (own.as_f64().unwrap(), other.as_f64().unwrap());
             // A sleeping process has its pages moved about and is woken now and then.
             let near = (a - b).abs() <= a.max(b) / 4.0 + if at.contains(".cpu.") { 50e6 } else { 1e6 };
+            let near = near && (a == b || !at.ends_with("failcnt"));
             if !near || own.is_f64() != other.is_f64() && !at.contains("psi") {
                 found.push(format!("{at}: {own} and {other}"));
             }
@@ -129,7 +133,7 @@ fn json_is_that_of_runc_for_the_same_container() {
     }
     for (number, runc) in peers.iter().enumerate() {
         let world = World::new(&format!("stats-{number}"));
-        world.config(&["sh", "-c", WORKER], limits);
+        world.config(&["sh", "-c", HUNGRY], limits);
         let id = world.id("c");
         let root = world.directory.join("runc");
         let run = |arguments: &[&str]| {
@@ -150,7 +154,7 @@ fn json_is_that_of_runc_for_the_same_container() {
             as_before_1_2(&mut ours, &theirs);
             found = Vec::new();
             differences("", &ours, &theirs, &mut found);
-            let has_worked = theirs["data"]["memory"]["usage"]["usage"].as_u64() > Some(1 << 20);
+            let has_worked = world.bundle.join("rootfs/done").exists();
             if (found.is_empty() && has_worked) || Instant::now() > end {
                 break;
             }

@@ -28,7 +28,8 @@ pub const RR_EV_OOM_KILL: i32 = 3;
 pub const RR_EV_STATS: i32 = 4;
 /// Event: processes waited for a resource, as the trigger of the options says whose number is in `index`. Since 0.1.
 pub const RR_EV_PRESSURE: i32 = 5;
-/// Event: the container was paused (`status` is `RR_PAUSED`) or goes on, whoever did it. Since 0.1.
+/// Event: the container was paused (`status` is `RR_PAUSED`) or goes on, whoever did it. Its start is no event, for that is
+/// the return of `rr_start`; its end is `RR_EV_EXIT`. Since 0.1.
 pub const RR_EV_STATE: i32 = 6;
 /// Event: nothing more will come. Since 0.1.
 pub const RR_EV_END: i32 = 7;

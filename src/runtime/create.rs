@@ -526,6 +526,8 @@ pub(super) fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Req
             unit_of_user: plan.cgroups.unit.as_ref().is_some_and(|unit| unit.name.user),
             hooks: hook::plan::any(spec),
             resources: None,
+            l3_cache_schema: None,
+            mem_bw_schema: None,
             intel_rdt_own: plan.intel_rdt.as_ref().map(intel_rdt::apply::missing).unwrap_or_default(),
         },
         ..StateFile::default()

@@ -76,9 +76,17 @@ impl Container {
             done.schemata(&state, self.context.host().mounted_resctrl(), &schemata)?;
         }
         state.riverrun.resources = serde_json::to_value(&update.merged).ok();
+        keep(&mut state.riverrun.l3_cache_schema, options.l3_cache_schema.as_ref());
+        keep(&mut state.riverrun.mem_bw_schema, options.mem_bw_schema.as_ref());
         directory.save(&state.settled())?;
         done.keep();
         Ok(())
+    }
+}
+
+fn keep(saved: &mut Option<String>, given: Option<&String>) {
+    if let Some(given) = given {
+        *saved = Some(given.clone());
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::options::{Call, ContextOptions, CreateOptions, ExecOptions, Io, Stdio};
+use super::update::UpdateOptions;
 use crate::state::directory::Directory;
 
 struct World {
@@ -95,6 +96,33 @@ fn a_named_group_has_the_first_process_and_the_next_and_stays() {
     let error = world.context.run(&id(), options).unwrap_err().to_string();
     assert!(error.contains("L3:0 is f there and not 3"), "{error}");
     assert!(Directory::open(world.context.root(), &id()).is_err());
+}
+
+#[test]
+fn schemas_of_an_update_are_kept_in_the_state_one_by_one() {
+    let Some(world) = World::new("kept") else { return };
+    world.group("gold");
+    let options = world.options(&SLEEP, json!({"closID": "gold"}));
+    let container = world.context.run(&id(), options).unwrap();
+    let kept = || {
+        let (_, state) = container.load().unwrap();
+        (state.riverrun.l3_cache_schema, state.riverrun.mem_bw_schema)
+    };
+    let file = world.resctrl().join("gold/schemata");
+    let text = |line: &str| Some(line.to_owned());
+    let l3 = UpdateOptions { l3_cache_schema: text("L3:0=3"), ..UpdateOptions::default() };
+    container.update(&l3).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "L3:0=3\n");
+    assert_eq!(kept(), (text("L3:0=3"), None));
+    container.update(&UpdateOptions { mem_bw_schema: text("MB:0=50"), ..UpdateOptions::default() }).unwrap();
+    assert_eq!(kept(), (text("L3:0=3"), text("MB:0=50")));
+    // What cannot be written is not remembered.
+    fs::remove_file(&file).unwrap();
+    container
+        .update(&UpdateOptions { l3_cache_schema: text("L3:0=1"), ..UpdateOptions::default() })
+        .unwrap_err();
+    assert_eq!(kept(), (text("L3:0=3"), text("MB:0=50")));
+    container.delete(true, Call::default()).unwrap();
 }
 
 /// A directory of cgroup v1 has the manners of resctrl: a new one has `tasks` at once, and takes it along.

@@ -70,6 +70,12 @@ pub(crate) struct Own {
     /// `linux.resources` as an update has left it; none: the configuration's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resources: Option<serde_json::Value>,
+    /// The line for resctrl of the last update that had one; none: the configuration's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) l3_cache_schema: Option<String>,
+    /// Likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mem_bw_schema: Option<String>,
 }
 
 /// The bytes of a `state.json`.
