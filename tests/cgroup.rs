@@ -19,6 +19,8 @@ mod hierarchy;
 mod life;
 #[path = "cgroup/mounts.rs"]
 mod mounts;
+#[path = "cgroup/programs.rs"]
+mod programs;
 #[path = "cgroup/refusals.rs"]
 mod refusals;
 #[path = "cgroup/rootless.rs"]

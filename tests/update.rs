@@ -194,3 +194,35 @@ fn a_container_that_has_stopped_or_has_no_schema_is_told_so() {
     delete(&world, &id);
     world.assert_nothing_left();
 }
+
+#[test]
+fn a_paused_container_stays_paused_after_an_update() {
+    let name = "a_paused_container_stays_paused_after_an_update";
+    if skipped(name) || lacks(name, &["memory", "pids"]) {
+        return;
+    }
+    let world = World::new("update-paused");
+    let id = world.id("c");
+    said(&sleeper(&world, &id, &json!({"pids": {"limit": 20}}))).unwrap();
+    said(&world.output(&["pause", &id])).unwrap();
+    let status = || {
+        let output = world.output(&["state", &id]);
+        let state: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        state["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(status(), "paused");
+    // Another default of device rules is what an update stops a container for.
+    for devices in [json!([{"allow": true}]), json!([{"allow": false}])] {
+        let change = json!({"memory": {"limit": 64 * MIB}, "pids": {"limit": 30}, "devices": devices});
+        update(&world, &id, &change).unwrap();
+        assert_eq!((status().as_str(), read(&world, &id, "pids.max", "pids.max").as_str()), ("paused", "30"));
+    }
+    let refused = update(&world, &id, &json!({"devices": [{"allow": true}], "pids": {"limit": 1_u64 << 40}}));
+    refused.unwrap_err();
+    assert_eq!(status(), "paused");
+    said(&world.output(&["resume", &id])).unwrap();
+    assert_eq!(status(), "running");
+    said(&world.output(&["exec", &id, "true"])).unwrap();
+    delete(&world, &id);
+    world.assert_nothing_left();
+}

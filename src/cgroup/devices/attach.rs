@@ -63,25 +63,49 @@ fn attach(directory: &Path, program: &[Instruction]) -> Result<()> {
     let cgroup = file::open_directory(directory).map_err(|errno| error("open", errno))?;
     let cgroup = cgroup.as_fd();
     let new = bpf::load_device_program(program).map_err(|errno| error("load", errno))?;
-    let old = present(cgroup).map_err(|errno| error("look for", errno))?;
-    if let [one] = old.as_slice() {
-        match bpf::attach(cgroup, new.as_fd(), Some(one.as_fd())) {
-            Ok(()) => return Ok(()),
-            // KERNEL(5.6): before, it is attached beside it first; EPERM: somebody attached his to be alone.
-            Err(Errno::EINVAL) => {}
-            Err(errno) => return Err(error("attach", errno)),
+    let mut old = present(cgroup).map_err(|errno| error("look for", errno))?;
+    match (instead(cgroup, new.as_fd(), &mut old), old.pop()) {
+        // No room: the last goes first. The kernel refuses also one that takes another's place.
+        (Err(Errno::E2BIG), Some(last)) => {
+            bpf::detach(cgroup, last.as_fd()).map_err(|errno| error("detach former", errno))?;
+            instead(cgroup, new.as_fd(), &mut old).map_err(|errno| {
+                let _ = bpf::attach(cgroup, last.as_fd(), None);
+                error("attach", errno)
+            })?;
+        }
+        (attached, last) => {
+            old.extend(last);
+            attached.map_err(|errno| error("attach", errno))?;
         }
     }
-    bpf::attach(cgroup, new.as_fd(), None).map_err(|errno| error("attach", errno))?;
     for program in &old {
-        if let Err(errno) = bpf::detach(cgroup, program.as_fd()) {
+        match bpf::detach(cgroup, program.as_fd()) {
             // Gone meanwhile is gone.
-            if errno != Errno::ENOENT {
-                return Err(error("detach former", errno));
-            }
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(error("detach former", errno)),
         }
     }
     Ok(())
+}
+
+/// In the place of the first, which is no longer among the others then; or beside them.
+fn instead(
+    cgroup: BorrowedFd<'_>,
+    new: BorrowedFd<'_>,
+    old: &mut Vec<OwnedFd>,
+) -> std::result::Result<(), Errno> {
+    if let Some(first) = old.first() {
+        match bpf::attach(cgroup, new, Some(first.as_fd())) {
+            // KERNEL(5.6): before, it is attached beside it first; EPERM: somebody attached his to be alone.
+            Err(Errno::EINVAL) => {}
+            Err(errno) => return Err(errno),
+            Ok(()) => {
+                old.remove(0);
+                return Ok(());
+            }
+        }
+    }
+    bpf::attach(cgroup, new, None)
 }
 
 /// Those that we may open.
