@@ -18,3 +18,5 @@ mod session;
 mod told;
 #[path = "systemd/unit.rs"]
 mod unit;
+#[path = "systemd/verbs.rs"]
+mod verbs;

@@ -13,7 +13,7 @@ use crate::error::Result;
 
 /// systemd takes numbers, also of devices that it does not know, since this version.
 const NUMBERS: u32 = 240;
-/// The only group of devices, by the name of /proc/devices, that every container has.
+/// The only group of devices, by the name of /proc/devices, that every container has. COMPAT(runc): by that name.
 const PTS: (u32, &str) = (136, "pts");
 
 /// The properties for these rules, for a systemd of this version. The first takes back what was said before.
@@ -64,10 +64,10 @@ fn path(nodes: Nodes, version: u32) -> Option<String> {
     match (nodes.major, nodes.minor) {
         (None, None) => Some(format!("{kind}-*")),
         (Some(major), Some(minor)) => Some(format!("/dev/{kind}/{major}:{minor}")),
-        (Some(major), None) if version >= NUMBERS => Some(format!("{kind}-{major}")),
         (Some(major), None) if (nodes.class, major) == (Class::Char, PTS.0) => {
             Some(format!("{kind}-{}", PTS.1))
         }
+        (Some(major), None) if version >= NUMBERS => Some(format!("{kind}-{major}")),
         (Some(_), None) | (None, Some(_)) => None,
     }
 }
@@ -86,7 +86,7 @@ mod tests {
 
     const DEFAULTS: &str = "DeviceAllow=[('char-*', 'm'), ('block-*', 'm'), ('/dev/char/1:3', 'rwm'), ('/dev/char/1:8', 'rwm'), \
         ('/dev/char/1:7', 'rwm'), ('/dev/char/5:0', 'rwm'), ('/dev/char/1:5', 'rwm'), ('/dev/char/1:9', 'rwm'), \
-        ('char-136', 'rwm'), ('/dev/char/5:2', 'rwm'), ('/dev/char/10:200', 'rwm')";
+        ('char-pts', 'rwm'), ('/dev/char/5:2', 'rwm'), ('/dev/char/10:200', 'rwm')";
     const STRICT: &str = "DevicePolicy='strict'";
     const NONE: &str = "DeviceAllow=@a(ss) []";
 
