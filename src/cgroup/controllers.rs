@@ -64,7 +64,12 @@ impl Refusal {
 pub(super) fn check(directory: &Directory, refused: Option<&Refusal>) -> Result<()> {
     let path = directory.path.as_path();
     let needed = || directory.writes.iter().filter_map(|write| write.file.split('.').next());
-    threaded(path, needed().any(|controller| OF_DOMAINS.contains(&controller)))?;
+    let shape = threaded(path, needed().any(|controller| OF_DOMAINS.contains(&controller)));
+    // A parent with processes that hands down some controllers, and not these, makes a threaded subtree: that it has
+    // processes is then the reason.
+    if refused.is_none_or(|refused| refused.errno != Errno::EBUSY) {
+        shape.clone()?;
+    }
     let known = |name: &&str| directory.enable.iter().any(|known| known == name);
     let has = if needed().any(|name| known(&name)) { words(path, "cgroup.controllers") } else { Vec::new() };
     for controller in needed().filter(known) {
@@ -76,7 +81,7 @@ pub(super) fn check(directory: &Directory, refused: Option<&Refusal>) -> Result<
             });
         }
     }
-    Ok(())
+    shape
 }
 
 /// A cgroup in a threaded subtree takes processes of that subtree alone, and no limits of whole processes.

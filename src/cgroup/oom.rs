@@ -7,10 +7,20 @@ use super::Manager;
 
 /// How many processes it has killed since the cgroup was made; 0 where nobody counts.
 pub(crate) fn kills(manager: &dyn Manager) -> u64 {
+    count(manager, &[("memory.events", "oom_kill "), ("memory.oom_control", "oom_kill ")])
+}
+
+/// How often memory could not be had within the limit. Some system calls answer ENOMEM then, and nobody is killed.
+pub(crate) fn shortages(manager: &dyn Manager) -> u64 {
+    count(manager, &[("memory.events", "max "), ("memory.failcnt", "")])
+}
+
+/// The number after a key, of the first file that is there.
+fn count(manager: &dyn Manager, places: &[(&str, &str)]) -> u64 {
     let Some(directory) = manager.directory("memory").or_else(|| manager.directory("")) else { return 0 };
-    let count = |name: &str| {
+    let read = |(name, key): &(&str, &str)| {
         let text = fs::read_to_string(directory.join(name)).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
+        text.lines().find_map(|line| line.strip_prefix(key)?.parse().ok())
     };
-    count("memory.events").or_else(|| count("memory.oom_control")).unwrap_or(0)
+    places.iter().find_map(read).unwrap_or(0)
 }

@@ -355,10 +355,12 @@ pub(super) struct Undo<'a> {
 impl Undo<'_> {
     /// The kernel does not tell a process why it kills it.
     fn explain(&self, error: Error) -> Error {
-        match cgroup::oom::kills(self.cgroups) {
-            0 => error,
-            _ => Error::new(Kind::Oom, wording::INIT_OOM),
+        // Born in its cgroup, it may find no memory for its first execve, and is not even killed.
+        let refused = error.errno() == Some(libc::ENOMEM) && cgroup::oom::shortages(self.cgroups) > 0;
+        if refused || cgroup::oom::kills(self.cgroups) > 0 {
+            return Error::new(Kind::Oom, wording::INIT_OOM);
         }
+        error
     }
 }
 

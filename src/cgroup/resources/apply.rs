@@ -62,7 +62,9 @@ fn put(path: &Path, value: &str, open: &mut Open) -> std::result::Result<(), Err
         Some((last, file)) if last == path => file,
         _ => file::open_writable(path)?,
     };
-    let written = nix::unistd::write(&file, value.as_bytes()).map(drop);
+    // Nothing at all is no write for the kernel: an empty line empties a cpuset.
+    let bytes = if value.is_empty() { "\n" } else { value }.as_bytes();
+    let written = nix::unistd::write(&file, bytes).map(drop);
     *open = Some((path.to_owned(), file));
     written
 }
