@@ -613,7 +613,8 @@
 #define RR_EV_PRESSURE 5
 
 /**
- * Event: the container was paused (`status` is `RR_PAUSED`) or goes on, whoever did it. Since 0.1.
+ * Event: the container was paused (`status` is `RR_PAUSED`) or goes on, whoever did it. Its start is no event, for that is
+ * the return of `rr_start`; its end is `RR_EV_EXIT`. Since 0.1.
  */
 #define RR_EV_STATE 6
 
