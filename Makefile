@@ -9,6 +9,8 @@ BINDIR     ?= $(PREFIX)/sbin
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR    ?= $(PREFIX)/share
 MANDIR     ?= $(DATADIR)/man
+# Where Debian keeps the sources of Go packages; a GOPATH ends before its src.
+GOCODE     ?= $(DATADIR)/gocode/src/github.com/riverrun/riverrun/bindings/go
 DESTDIR    ?=
 CC         ?= cc
 CARGO      ?= cargo
@@ -71,6 +73,10 @@ files:
 	install -m 755 $(OUT)/riverrun $(DESTDIR)$(BINDIR)/riverrun
 	for page in man/*.[1-9] man/man3/*.3; do \
 		install -D -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$${page##*.}/$$(basename $$page)"; \
+	done
+	for package in . gorunc; do \
+		install -d $(DESTDIR)$(GOCODE)/$$package; \
+		install -m 644 $$(ls bindings/go/$$package/*.go | grep -v _test) bindings/go/$$package/go.mod $(DESTDIR)$(GOCODE)/$$package; \
 	done
 	install -d $(DESTDIR)$(DATADIR)/bash-completion/completions $(DESTDIR)$(DATADIR)/zsh/vendor-completions \
 		$(DESTDIR)$(DATADIR)/fish/vendor_completions.d

@@ -81,6 +81,16 @@ fn everything_is_where_a_distribution_looks_for_it() {
     ]
     .map(str::to_owned)
     .into();
+    for package in ["", "gorunc/"] {
+        let sources = root().join("bindings/go").join(package);
+        for entry in fs::read_dir(sources).expect("the Go package is there").flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name == "go.mod" || (name.ends_with(".go") && !name.ends_with("_test.go")) {
+                let below = "usr/share/gocode/src/github.com/riverrun/riverrun/bindings/go";
+                wanted.insert(format!("{below}/{package}{name}"));
+            }
+        }
+    }
     for entry in fs::read_dir(root().join("man/man3")).expect("man/man3 is there").flatten() {
         wanted.insert(format!("usr/share/man/man3/{}", entry.file_name().to_string_lossy()));
     }

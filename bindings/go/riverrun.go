@@ -8,6 +8,14 @@
 //	exit, err := init.Wait(ctx)
 //	err = web.Delete(ctx, riverrun.DeleteForce)
 //
+// `make install` puts it beside the library, for modules and for a GOPATH (PREFIX is where that was, /usr/local if not said):
+//
+//	go mod edit -require github.com/riverrun/riverrun/bindings/go@v0.0.0 \
+//	  -replace github.com/riverrun/riverrun/bindings/go=PREFIX/share/gocode/src/github.com/riverrun/riverrun/bindings/go
+//	GO111MODULE=off GOPATH=PREFIX/share/gocode go build
+//
+// It needs cgo, and pkg-config has to find riverrun.pc (PKG_CONFIG_PATH=PREFIX/lib/pkgconfig where that is no place of its own).
+//
 // The contract is riverrun.h: what is said there of ownership, threads, blocking and errors holds here. Every call may be made
 // from any goroutine. A call that takes a context.Context ends early when the context does, and leaves nothing half-made;
 // Wait parks its goroutine in the runtime's poller and holds no thread. A goroutine that changed what its thread hands down

@@ -451,7 +451,7 @@ std::string host() {
   std::string kept;
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
-    for (const char *key : {"Sig", "Shd", "Umask", "Threads", "Cap", "NoNew"})
+    for (const char *key : {"SigBlk", "SigIgn", "SigCgt", "Umask", "Threads", "Cap", "NoNew"})
       if (line.rfind(key, 0) == 0) kept += line + "\n";
   char here[4096];
   kept += getcwd(here, sizeof here);

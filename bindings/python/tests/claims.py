@@ -374,7 +374,8 @@ def forked_child_is_refused():
 def host_is_untouched():
     def host():
         with open("/proc/self/status") as file:
-            kept = [line for line in file if line.startswith(("Sig", "Shd", "Umask", "Threads", "Cap", "NoNew"))]
+            keys = ("SigBlk", "SigIgn", "SigCgt", "Umask", "Threads", "Cap", "NoNew")
+            kept = [line for line in file if line.startswith(keys)]
         return kept, os.getcwd(), sorted(os.listdir("/proc/self/fd"))
 
     run("true").delete(force=True)
@@ -401,7 +402,7 @@ def readiness_is_heard():
         fd = web.open_notify()
         web.start(timeout=LONG)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as program:
-            program.sendto(b"READY=1", f"/proc/{web.init_process().pid}/root/run/notify/notify.sock")
+            program.sendto(b"READY=1", f"/proc/{web.init_process.pid}/root/run/notify/notify.sock")
         assert os.read(fd, 64) == b"READY=1"
         os.close(fd)
     with run("sleep 60") as web:
