@@ -54,8 +54,19 @@ impl Context {
     pub fn restore(
         &self,
         id: &str,
+        options: CreateOptions<'_>,
+        wanted: &RestoreOptions<'_>,
+    ) -> Result<Container> {
+        self.restore_held(id, options, wanted, &mut || Ok(()))
+    }
+
+    /// The same; when all is restored and nothing runs yet, `hold` says whether it may.
+    pub(super) fn restore_held(
+        &self,
+        id: &str,
         mut options: CreateOptions<'_>,
         wanted: &RestoreOptions<'_>,
+        hold: Hold<'_>,
     ) -> Result<Container> {
         valid_id(id)?;
         possible(&options)?;
@@ -63,10 +74,7 @@ impl Context {
         let bundle = create::bundle(&options)?;
         let (config, mut spec, unknown) = legal(&mut options, &bundle)?;
         let images = Opened::open(&wanted.images, false)?;
-        let work = match &wanted.work {
-            Some(work) => Opened::open(work, true)?,
-            None => Opened::open(&wanted.images, false)?,
-        };
+        let work = Opened::open(wanted.work.as_ref().unwrap_or(&wanted.images), wanted.work.is_some())?;
         let own = own_facts(&images)?;
         options.notify |= own.notify;
         notify::add_to(&mut spec, &options, self.root(), id);
@@ -126,8 +134,10 @@ impl Context {
             deadline: &deadline,
             config: &config,
             state,
+            began: false,
             init: None,
             console: None,
+            hold,
         };
         let process = restoring.run(streams, &mut undo).inspect_err(|_| restoring.end(cgroups))?;
         undo.armed = false;
@@ -164,6 +174,9 @@ fn possible(options: &CreateOptions<'_>) -> Result<()> {
     }
 }
 
+/// Whether what is restored may run.
+pub(super) type Hold<'a> = &'a mut dyn FnMut() -> Result<()>;
+
 /// Everything that the acting half of a restore looks at, and what it learns.
 struct Restoring<'a> {
     context: &'a Context,
@@ -178,10 +191,13 @@ struct Restoring<'a> {
     deadline: &'a Deadline<'a>,
     config: &'a [u8],
     state: StateFile,
+    /// CRIU runs in the cgroups, so that whoever is there is of its making. Before that it may be somebody else's.
+    began: bool,
     /// The first process, once CRIU has told it.
     init: Option<(i32, OwnedFd)>,
     /// The master of its terminal.
     console: Option<OwnedFd>,
+    hold: Hold<'a>,
 }
 
 impl Restoring<'_> {
@@ -209,6 +225,7 @@ impl Restoring<'_> {
         );
         let numbers = start.numbers();
         let criu = Criu::start(self.context, start, self.deadline)?;
+        self.began = true;
         let version = criu.version(self.deadline)?;
         criu.require(false, self.wanted.criu.lazy_pages, self.deadline)?;
         let opts = criu::restore(self.wanted, self.image, version, numbers)?;
@@ -240,7 +257,9 @@ impl Restoring<'_> {
 
     /// Ends whatever CRIU has made by now.
     fn end(&self, cgroups: &dyn Manager) {
-        let _ = end_members(cgroups, Call::default());
+        if self.began {
+            let _ = end_members(cgroups, Call::default());
+        }
         if let Some((_, init)) = &self.init {
             let _ = pidfd::send_signal(init.as_fd(), libc::SIGKILL);
             pidfd::reap(init);
@@ -286,7 +305,8 @@ impl Restoring<'_> {
             }
             "post-restore" => {
                 let pid = self.learn(notify)?;
-                self.settle(pid, undo)
+                self.settle(pid, undo)?;
+                (self.hold)()
             }
             _ => Ok(()),
         }
