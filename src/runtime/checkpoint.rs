@@ -22,6 +22,7 @@ use crate::VERSION;
 use crate::cgroup::Manager;
 use crate::cgroup::plan::Layout;
 use crate::checkpoint::plan::{self, DESCRIPTORS, DUMP_LOG, Foreign, Found, OWN};
+use crate::checkpoint::rpc::Notify;
 use crate::checkpoint::{CheckpointOptions, Mounted, Submounts, claims};
 use crate::error::{Error, Kind, Result};
 use crate::namespace::plan as namespace;
@@ -55,6 +56,31 @@ struct StreamFacts {
     notify: bool,
 }
 
+/// Somebody who is told how far a dump is.
+pub(super) trait Attendant {
+    /// It is about to stop the container.
+    fn stopping(&mut self);
+
+    /// All is written and nothing runs. Once this returns the processes end; after an error they go on.
+    fn written(&mut self, state: &StateFile) -> Result<()>;
+
+    /// After an error: whether they are not to go on, since they are frozen on purpose.
+    fn stays_frozen(&self) -> bool;
+}
+
+/// Nobody.
+impl Attendant for () {
+    fn stopping(&mut self) {}
+
+    fn written(&mut self, _: &StateFile) -> Result<()> {
+        Ok(())
+    }
+
+    fn stays_frozen(&self) -> bool {
+        false
+    }
+}
+
 impl Container {
     /// Writes the container's processes, with their memory and what they have open, as images from which
     /// [`restore`](crate::Context::restore) makes them again. They are gone afterwards and the container has stopped,
@@ -64,6 +90,16 @@ impl Container {
     /// [`Kind::NotRunning`] for a container that does not run; [`Kind::Criu`] with the lines of CRIU's log for whatever
     /// it refuses; [`Kind::Unsupported`] for what this CRIU or this kernel cannot do. The container runs on then.
     pub fn checkpoint(&self, options: &CheckpointOptions<'_>, call: Call<'_>) -> Result<()> {
+        self.checkpoint_attended(options, call, &mut ())
+    }
+
+    /// The same before an attendant.
+    pub(super) fn checkpoint_attended(
+        &self,
+        options: &CheckpointOptions<'_>,
+        call: Call<'_>,
+        attendant: &mut dyn Attendant,
+    ) -> Result<()> {
         let deadline = Deadline::begin(call, "checkpoint container")?;
         plan::check(options)?;
         let directory = Directory::open(self.context.root(), &self.id)?;
@@ -89,8 +125,16 @@ impl Container {
         };
         let (found, mut streams) = self.look(&state, &spec)?;
         streams.notify = notify;
-        let outcome = self.dump(options, &found, &streams, (&images, &work), &deadline);
-        if outcome.is_err() && status == Status::Running {
+        let mut attended = |moment: &str| match moment {
+            "pre-dump" => {
+                attendant.stopping();
+                Ok(())
+            }
+            "post-dump" => attendant.written(&state),
+            _ => Ok(()),
+        };
+        let outcome = self.dump(options, &found, &streams, (&images, &work), &deadline, &mut attended);
+        if outcome.is_err() && status == Status::Running && !attendant.stays_frozen() {
             // A CRIU that was killed has not come to that any more.
             let _ = cgroups::of(&state).thaw();
         }
@@ -104,6 +148,7 @@ impl Container {
         streams: &StreamFacts,
         (images, work): (&Opened, &Opened),
         deadline: &Deadline<'_>,
+        attended: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<()> {
         let start = Start {
             program: options.criu.criu.as_deref(),
@@ -127,7 +172,8 @@ impl Container {
                 OwnFacts { version: VERSION.to_owned(), submounts: dump.submounts, notify: streams.notify };
             images.write(OWN, json(&own).as_bytes())?;
         }
-        let response = criu.ask(dump.kind, dump.opts, deadline, &mut |_, _| Ok(())).map_err(|error| {
+        let mut answer = |notify: &Notify, _| attended(notify.script.as_deref().unwrap_or_default());
+        let response = criu.ask(dump.kind, dump.opts, deadline, &mut answer).map_err(|error| {
             if error.kind() == Kind::Criu { with_log(error, None, work, DUMP_LOG) } else { error }
         })?;
         if response.success {
