@@ -25,6 +25,7 @@ pub mod ffi;
 mod hook;
 mod host;
 mod intel_rdt;
+mod migrate;
 mod mount;
 mod namespace;
 mod net_device;
@@ -57,6 +58,7 @@ pub use runtime::{
     UpdateOptions, WindowSize, features,
 };
 pub use runtime::{Event, EventStream, EventsOptions, Stats};
+pub use runtime::{MigrateOptions, Migrated, MigrationEvent, ReceiveOptions, RootfsTransfer, TransferTotals};
 pub use spec::{check as check_config, default_config};
 
 /// The version of this library, as in `Cargo.toml`.

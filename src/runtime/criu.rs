@@ -289,7 +289,7 @@ pub(super) fn with_log(error: Error, message: Option<&str>, work: &Opened, log_n
 }
 
 /// CRIU's program.
-fn find(given: Option<&Path>) -> Result<PathBuf> {
+pub(super) fn find(given: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = given {
         return Ok(path.to_owned());
     }

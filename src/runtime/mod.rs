@@ -22,6 +22,7 @@ mod io;
 mod joined;
 mod kill;
 mod list;
+mod migrate;
 mod net_device;
 mod notify;
 mod options;
@@ -44,6 +45,9 @@ pub use self::events::{Event, EventStream, EventsOptions};
 pub use self::features::features;
 pub use self::inside::Namespace;
 pub use self::list::Listing;
+pub use self::migrate::{
+    MigrateOptions, Migrated, MigrationEvent, ReceiveOptions, RootfsTransfer, TransferTotals,
+};
 pub use self::options::{
     Call, ContextOptions, CreateOptions, ExecOptions, FdMap, HookMoment, HostHook, Io, Level, LogSink, Stdio,
     WindowSize,

@@ -141,6 +141,12 @@ pub(crate) fn create(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: 
     write_all(file.as_fd(), bytes)
 }
 
+/// A new file for writing; EEXIST if there is something of that name.
+pub(crate) fn create_new(directory: &OwnedFd, name: &str, mode: u32) -> Result<OwnedFd> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    openat(directory, name, flags, Mode::from_bits_truncate(mode))
+}
+
 /// write(2) until all is written.
 pub(crate) fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result {
     while !bytes.is_empty() {

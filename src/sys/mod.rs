@@ -16,6 +16,7 @@ pub(crate) mod pipe;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod socket;
+pub(crate) mod tree;
 pub(crate) mod tty;
 
 pub(crate) use nix::errno::Errno;

@@ -7,8 +7,18 @@ use super::{Errno, Result};
 
 /// ppoll(2) until one of `fds` is readable (or has hung up): its index. `None`: the deadline passed.
 pub(crate) fn readable(fds: &[BorrowedFd<'_>], until: Option<Instant>) -> Result<Option<usize>> {
-    let mut polled: Vec<libc::pollfd> =
-        fds.iter().map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }).collect();
+    ready(fds, None, until)
+}
+
+/// The same, or until `out` can be written to, whose index is after the others'.
+pub(crate) fn ready(
+    fds: &[BorrowedFd<'_>],
+    out: Option<BorrowedFd<'_>>,
+    until: Option<Instant>,
+) -> Result<Option<usize>> {
+    let entry = |fd: &BorrowedFd<'_>, events| libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+    let mut polled: Vec<libc::pollfd> = fds.iter().map(|fd| entry(fd, libc::POLLIN)).collect();
+    polled.extend(out.iter().map(|fd| entry(fd, libc::POLLOUT)));
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         match ppoll(&mut polled, left) {

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    bind, connect, listen, recvmsg, sendmsg, setsockopt, socket, socketpair, sockopt,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType,
+    UnixAddr, bind, connect, getsockopt, listen, recv, recvmsg, sendmsg, setsockopt, shutdown, socket,
+    socketpair, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -112,4 +113,35 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usiz
         }
         return Ok((message.bytes, fd));
     }
+}
+
+/// Whether it is a stream socket, of whatever family.
+pub(crate) fn is_stream(socket: BorrowedFd<'_>) -> bool {
+    getsockopt(&socket, sockopt::SockType) == Ok(SockType::Stream)
+}
+
+/// Sends what can be sent at once, however the socket is set: how much. EAGAIN: nothing. No SIGPIPE.
+pub(crate) fn send_some(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    loop {
+        match nix::sys::socket::send(socket.as_raw_fd(), bytes, flags) {
+            Err(Errno::EINTR) => {}
+            sent => return sent,
+        }
+    }
+}
+
+/// Receives what is there: how much, 0 at the end of the stream. EAGAIN: nothing.
+pub(crate) fn receive_some(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        match recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+            Err(Errno::EINTR) => {}
+            received => return received,
+        }
+    }
+}
+
+/// Nothing more will be sent.
+pub(crate) fn no_more(socket: BorrowedFd<'_>) -> Result {
+    shutdown(socket.as_raw_fd(), Shutdown::Write)
 }

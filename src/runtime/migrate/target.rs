@@ -1,0 +1,194 @@
+//! The side that receives a container. Until the source says `Go` every error, and the end of the stream, takes back what
+//! was made; after it the container runs here, whatever becomes of the source.
+#![forbid(unsafe_code)]
+
+use std::env::consts::ARCH;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::options::ReceiveOptions;
+use crate::checkpoint::{ImageDirectory, RestoreOptions};
+use crate::error::{Error, Kind, Result};
+use crate::migrate::apply::images::{self, Work};
+use crate::migrate::apply::receive_tree;
+use crate::migrate::apply::stream::Stream;
+use crate::migrate::plan::frame::{Frame, Message, Offer, malformed, unexpected};
+use crate::runtime::context::{Container, Context, valid_id};
+use crate::runtime::criu;
+use crate::runtime::deadline::Deadline;
+use crate::runtime::options::Level;
+use crate::spec;
+use crate::state::directory::Directory;
+use crate::sys::{errno_of, file};
+use crate::wording;
+
+/// The root filesystem in a bundle that is made here.
+const ROOTFS: &str = "rootfs";
+
+impl Context {
+    /// Receives a container from whoever [sends](Container::migrate) it at the other end of `socket`, a connected stream
+    /// socket of any family. It runs when this returns.
+    ///
+    /// Nothing proves who sends: the configuration comes with the container, hooks and all, and images are as good as
+    /// programs. Whoever can write to the socket is as good as root.
+    ///
+    /// # Errors
+    /// Those of a restore, [`Kind::Exists`] for an id or a bundle that is there, [`Kind::Unsupported`] for a source of
+    /// another version or architecture. Nothing is left behind, and the source's container runs on.
+    pub fn receive(&self, socket: OwnedFd, options: ReceiveOptions<'_>) -> Result<Container> {
+        let deadline = Deadline::begin(options.create.call, "receive container")?;
+        let mut stream = Stream::new(socket, options.patience, (deadline.until(), deadline.cancel()))?;
+        let received = self.receive_from(&mut stream, options);
+        match &received {
+            Ok(container) => {
+                let pid = container.init_process().map_or(0, |process| process.pid());
+                if let Err(error) = stream.say(&Message::Running { pid }) {
+                    // It was told to run it, and keeps its own copy paused.
+                    self.log(
+                        Level::Warn,
+                        &format!("the source does not hear that the container runs: {error}"),
+                    );
+                }
+            }
+            Err(error) => stream.give_up(error),
+        }
+        received
+    }
+
+    fn receive_from(&self, stream: &mut Stream<'_>, mut options: ReceiveOptions<'_>) -> Result<Container> {
+        stream.greet()?;
+        stream.greeted()?;
+        let mut offer = match stream.hear()? {
+            Frame::Message(Message::Offer(offer)) => offer,
+            other => return Err(unexpected(&other)),
+        };
+        let id = options.id.take().unwrap_or_else(|| offer.id.clone());
+        self.acceptable(&id, &offer, &options)?;
+        let config = options.create.config.take().unwrap_or_else(|| std::mem::take(&mut offer.config));
+        let bundle = options.create.bundle.take().unwrap_or_else(|| PathBuf::from(&offer.bundle));
+        spec::validate(&spec::parse(&config)?)?;
+        let mut making = Making { bundle: None };
+        let config = if offer.copy { making.bundle(&bundle, &config)? } else { config };
+        let mut work = Work::make(options.work.as_deref(), &id)?;
+        stream.say(&Message::Accepted)?;
+        let root = if offer.copy { Some(bundle.join(ROOTFS)) } else { None };
+        let number = store(stream, &work, root.as_deref(), options.limit)?;
+        options.create.bundle = Some(bundle);
+        options.create.config = Some(config);
+        let mut criu = options.criu;
+        criu.tcp_established = offer.tcp_established;
+        criu.ext_unix_sk = offer.ext_unix_sk;
+        criu.shell_job = offer.shell_job;
+        criu.file_locks = offer.file_locks;
+        let wanted = RestoreOptions {
+            images: ImageDirectory::Path(work.round(number)),
+            criu,
+            ..RestoreOptions::default()
+        };
+        let mut hold = || {
+            stream.say(&Message::Ready)?;
+            stream.expect(&Message::Go)?;
+            stream.see_it_through();
+            Ok(())
+        };
+        let restored = self.restore_held(&id, options.create, &wanted, &mut hold);
+        if let Err(error) = &restored {
+            work.ends_with(error);
+        } else {
+            making.bundle = None;
+        }
+        restored
+    }
+
+    /// What can be said before anything is sent.
+    fn acceptable(&self, id: &str, offer: &Offer, options: &ReceiveOptions<'_>) -> Result<()> {
+        valid_id(id)?;
+        if offer.architecture != ARCH {
+            let message = format!("receive a container of {}: this host is {ARCH}", offer.architecture);
+            return Err(Error::new(Kind::Unsupported, message));
+        }
+        criu::find(options.criu.criu.as_deref())?;
+        match Directory::open(self.root(), id) {
+            Err(error) if error.kind() == Kind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Err(Error::new(Kind::Exists, wording::EXISTS)),
+        }
+    }
+}
+
+/// Receives files and images until the source wants them restored: the round to restore.
+fn store(stream: &mut Stream<'_>, work: &Work, root: Option<&Path>, limit: u64) -> Result<u32> {
+    let root = match root {
+        Some(path) => Some(
+            file::open_directory(path)
+                .map_err(|errno| Error::os(Kind::Rootfs, format!("open {}", path.display()), errno as i32))?,
+        ),
+        None => None,
+    };
+    let mut left = limit;
+    loop {
+        match (stream.hear()?, &root) {
+            (Frame::Message(Message::Restore { number }), _) if work.round(number).is_dir() => {
+                return Ok(number);
+            }
+            (Frame::Message(Message::Restore { .. }), _) => {
+                return Err(malformed("there are no images to restore"));
+            }
+            (Frame::Message(Message::Images { number, parent }), _) => {
+                images::receive(stream, work, (number, parent), &mut left)?;
+            }
+            (
+                first @ Frame::Message(Message::Entry { .. } | Message::Remove(_) | Message::TreeEnd),
+                Some(root),
+            ) => receive_tree::receive(stream, root.as_fd(), first, &mut left)?,
+            (other, _) => return Err(unexpected(&other)),
+        }
+        stream.say(&Message::Stored)?;
+    }
+}
+
+/// What was made here, and goes unless it is a container's.
+struct Making {
+    bundle: Option<PathBuf>,
+}
+
+impl Making {
+    /// A new bundle with the configuration, whose root filesystem is the one in it: the bytes of that.
+    fn bundle(&mut self, path: &Path, config: &[u8]) -> Result<Vec<u8>> {
+        let system = |doing: &str, path: &Path, error: &std::io::Error| {
+            let kind =
+                if error.kind() == std::io::ErrorKind::AlreadyExists { Kind::Exists } else { Kind::System };
+            Error::os(kind, format!("{doing} {}", path.display()), errno_of(error))
+        };
+        let mut value: Value = serde_json::from_slice(config)
+            .map_err(|error| Error::new(Kind::InvalidSpec, error.to_string()).during("read config.json"))?;
+        if !value["root"].is_object() {
+            value["root"] = json!({});
+        }
+        value["root"]["path"] = json!(ROOTFS);
+        let config = serde_json::to_vec_pretty(&value).unwrap_or_default();
+        fs::DirBuilder::new()
+            .mode(0o711)
+            .create(path)
+            .map_err(|error| system("make bundle", path, &error))?;
+        self.bundle = Some(path.to_owned());
+        let rootfs = path.join(ROOTFS);
+        fs::create_dir(&rootfs).map_err(|error| system("make", &rootfs, &error))?;
+        let file = path.join("config.json");
+        fs::write(&file, &config).map_err(|error| system("write", &file, &error))?;
+        Ok(config)
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        if let Some(bundle) = &self.bundle {
+            // The error that brought us here is the one worth telling.
+            let _ = fs::remove_dir_all(bundle);
+        }
+    }
+}
