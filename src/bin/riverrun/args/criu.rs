@@ -17,17 +17,21 @@ const WORK_PATH: Flag = or(
     one("work-path", None, "DIR", Complete::Directories, "where CRIU's log and working files go"),
     "the image directory",
 );
-const TCP_ESTABLISHED: Flag = switch("tcp-established", None, "keep established TCP connections");
-const EXT_UNIX_SK: Flag =
+pub(super) const TCP_ESTABLISHED: Flag = switch("tcp-established", None, "keep established TCP connections");
+pub(super) const TCP_SKIP_IN_FLIGHT: Flag =
+    switch("tcp-skip-in-flight", None, "leave out TCP connections that are not established yet");
+pub(super) const LINK_REMAP: Flag =
+    switch("link-remap", None, "keep files that are open and have been removed");
+pub(super) const EXT_UNIX_SK: Flag =
     switch("ext-unix-sk", None, "allow unix sockets whose other end is outside the container");
-const SHELL_JOB: Flag =
+pub(super) const SHELL_JOB: Flag =
     switch("shell-job", None, "allow a session that began outside the container, with its terminal");
-const FILE_LOCKS: Flag = switch("file-locks", None, "keep file locks");
+pub(super) const FILE_LOCKS: Flag = switch("file-locks", None, "keep file locks");
 const LAZY_PAGES: Flag =
     switch("lazy-pages", None, "bring memory over when it is touched, by userfaultfd and criu lazy-pages");
 const AUTO_DEDUP: Flag =
     switch("auto-dedup", None, "free memory images of a parent that are superfluous now");
-const MANAGE_CGROUPS: Flag = or(
+pub(super) const MANAGE_CGROUPS: Flag = or(
     one(
         "manage-cgroups-mode",
         None,
@@ -43,7 +47,7 @@ const EMPTY_NS: Flag = many(
     "NAMESPACE",
     "leave the contents of a namespace to others: network, which always is",
 );
-const NETWORK_LOCK: Flag = one(
+pub(super) const NETWORK_LOCK: Flag = one(
     "network-lock",
     None,
     "METHOD",
@@ -75,8 +79,8 @@ pub(super) const CHECKPOINT: Command = Command {
         switch("leave-running", None, "let the container go on afterwards"),
         switch("pre-dump", None, "write the memory alone, while the container runs on"),
         TCP_ESTABLISHED,
-        switch("tcp-skip-in-flight", None, "leave out TCP connections that are not established yet"),
-        switch("link-remap", None, "keep files that are open and have been removed"),
+        TCP_SKIP_IN_FLIGHT,
+        LINK_REMAP,
         EXT_UNIX_SK,
         SHELL_JOB,
         FILE_LOCKS,

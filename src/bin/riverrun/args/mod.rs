@@ -13,6 +13,7 @@ pub(crate) mod completion;
 mod criu;
 pub(crate) mod help;
 pub(crate) mod man;
+mod migrate;
 pub(crate) mod parse;
 pub(crate) mod table;
 

@@ -427,6 +427,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: &[],
         run: commands::man::man,
     },
+    super::migrate::MIGRATE,
     Command {
         name: "pause",
         about: "stop all processes of a container where they are",
@@ -451,6 +452,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: &[or(one("format", Some("f"), "FORMAT", FORMATS, "table or json"), "table")],
         run: commands::ps::ps,
     },
+    super::migrate::RECEIVE,
     super::criu::RESTORE,
     Command {
         name: "resume",

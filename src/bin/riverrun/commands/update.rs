@@ -98,7 +98,7 @@ fn read(text: &str, typed: Typed) -> Result<Value, String> {
 }
 
 /// `512`, `64k`, `1.5 GiB`: units are powers of 1024. COMPAT(runc): the words for what is neither.
-fn bytes(text: &str) -> Result<i64, String> {
+pub(crate) fn bytes(text: &str) -> Result<i64, String> {
     let size = || format!("invalid size: '{text}'");
     let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
