@@ -3,8 +3,6 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 
-use serde_json::json;
-
 use crate::pair::Pair;
 
 const LONGEST: u32 = 4 << 20;
@@ -37,11 +35,10 @@ fn bytes(of: &[u8]) -> Vec<u8> {
 }
 
 fn offer(pair: &Pair, architecture: &str) -> Vec<u8> {
-    let config =
-        json!({"ociVersion": "1.0.0", "root": {"path": "rootfs"}, "process": {"cwd": "/", "args": ["x"]}});
+    let config = riverrun::default_config(None);
     let mut body = vec![0];
     body.extend(bytes(b"stranger"));
-    body.extend(bytes(config.to_string().as_bytes()));
+    body.extend(bytes(config.as_bytes()));
     body.extend(bytes(pair.bundle.to_str().unwrap().as_bytes()));
     body.extend([1, 0, 0, 0, 0]);
     body.extend(bytes(architecture.as_bytes()));
