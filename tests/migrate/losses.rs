@@ -122,7 +122,7 @@ fn a_target_without_room_says_so_and_the_source_runs_on() {
     command.args(["--mount", "sh", "-c"]);
     command.arg(format!("mount -t tmpfs -o size=64k tmpfs {place} && exec \"$@\"")).arg("sh");
     command.arg(plain.get_program()).args(plain.get_args());
-    command.env("PATH", pair.path());
+    command.env("PATH", pair.path()).env("TMPDIR", pair.work());
     let received = pair.listen(command);
     let sent = pair.send(&["--rootfs", "copy"]).end();
     assert!(!sent.status.success() && sent.text.contains("no space left on device"), "{}", sent.text);

@@ -75,6 +75,7 @@ impl Pair {
         let target = World::new(&format!("{test}-t"));
         let (here, there) = (scene.world.id("a"), target.id("b"));
         let (socket, bundle) = (target.directory.join("socket"), target.directory.join("new"));
+        fs::create_dir(target.directory.join("work")).unwrap();
         scene.start(&here);
         Some(Self { scene, target, here, there, socket, bundle })
     }
@@ -82,8 +83,13 @@ impl Pair {
     /// The command line at the target, with a CRIU.
     pub(crate) fn at_target(&self, arguments: &[&str]) -> Command {
         let mut command = self.target.riverrun(arguments);
-        command.env("PATH", self.path());
+        command.env("PATH", self.path()).env("TMPDIR", self.work());
         command
+    }
+
+    /// Where both sides keep images.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.target.directory.join("work")
     }
 
     /// The search path with a CRIU in it.
@@ -125,7 +131,9 @@ impl Pair {
         let mut words = vec!["migrate", "--progress", "json", "--to", &place];
         words.extend(more);
         words.push(&self.here);
-        Background::start(self.scene.command(&words), self.scene.world.directory.join("migrate.out"))
+        let mut command = self.scene.command(&words);
+        command.env("TMPDIR", self.work());
+        Background::start(command, self.scene.world.directory.join("migrate.out"))
     }
 
     pub(crate) fn send(&self, more: &[&str]) -> Background {
@@ -170,13 +178,11 @@ impl Pair {
         self.no_images();
     }
 
-    /// Images hold memory: none stays on either side.
+    /// Images hold memory: none stays on either side, unless that was killed.
     pub(crate) fn no_images(&self) {
-        for entry in fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let ours = name.contains(&self.here) || name.contains(&self.there);
-            assert!(!(ours && name.starts_with("riverrun-migrate-")), "{name} is left");
-        }
+        let left: Vec<_> =
+            fs::read_dir(self.work()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        assert!(left.is_empty(), "{left:?}");
     }
 
     /// Nothing of either container is wanted any more.
