@@ -57,7 +57,7 @@ impl Context {
         options: CreateOptions<'_>,
         wanted: &RestoreOptions<'_>,
     ) -> Result<Container> {
-        self.restore_held(id, options, wanted, &mut || Ok(()))
+        self.restore_held(id, options, wanted, &mut |_| Ok(()))
     }
 
     /// The same; when all is restored and nothing runs yet, `hold` says whether it may.
@@ -174,8 +174,8 @@ fn possible(options: &CreateOptions<'_>) -> Result<()> {
     }
 }
 
-/// Whether what is restored may run.
-pub(super) type Hold<'a> = &'a mut dyn FnMut() -> Result<()>;
+/// Whether what is restored, with this first process, may run.
+pub(super) type Hold<'a> = &'a mut dyn FnMut(i32) -> Result<()>;
 
 /// Everything that the acting half of a restore looks at, and what it learns.
 struct Restoring<'a> {
@@ -306,7 +306,7 @@ impl Restoring<'_> {
             "post-restore" => {
                 let pid = self.learn(notify)?;
                 self.settle(pid, undo)?;
-                (self.hold)()
+                (self.hold)(pid)
             }
             _ => Ok(()),
         }

@@ -7,6 +7,7 @@ use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -20,14 +21,19 @@ use crate::migrate::plan::frame::{Frame, Message, Offer, malformed, unexpected};
 use crate::runtime::context::{Container, Context, valid_id};
 use crate::runtime::criu;
 use crate::runtime::deadline::Deadline;
-use crate::runtime::options::Level;
+use crate::runtime::options::{Call, Level};
 use crate::spec;
 use crate::state::directory::Directory;
-use crate::sys::{errno_of, file};
+use crate::sys::{errno_of, file, pidfd};
 use crate::wording;
 
 /// The root filesystem in a bundle that is made here.
 const ROOTFS: &str = "rootfs";
+/// How long a killed process may take to end.
+const END_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The first process, by pidfd, once it was let run.
+type Went = Option<OwnedFd>;
 
 impl Context {
     /// Receives a container from whoever [sends](Container::migrate) it at the other end of `socket`, a connected stream
@@ -42,7 +48,8 @@ impl Context {
     pub fn receive(&self, socket: OwnedFd, options: ReceiveOptions<'_>) -> Result<Container> {
         let deadline = Deadline::begin(options.create.call, "receive container")?;
         let mut stream = Stream::new(socket, options.patience, (deadline.until(), deadline.cancel()))?;
-        let received = self.receive_from(&mut stream, options);
+        let mut went = None;
+        let received = self.receive_from(&mut stream, options, &mut went);
         match &received {
             Ok(container) => {
                 let pid = container.init_process().map_or(0, |process| process.pid());
@@ -54,12 +61,30 @@ impl Context {
                     );
                 }
             }
+            // That somebody may live on here must not be told as the opposite: the source keeps its own paused then.
+            Err(_) if self.lives_on(&went) => {}
             Err(error) => stream.give_up(error),
         }
         received
     }
 
-    fn receive_from(&self, stream: &mut Stream<'_>, mut options: ReceiveOptions<'_>) -> Result<Container> {
+    /// Whether what was let run, and should have been ended, has not.
+    fn lives_on(&self, went: &Went) -> bool {
+        let Some(process) = went else { return false };
+        let patience = Call { timeout: Some(END_DEADLINE), cancel: None };
+        let ended = Deadline::new(patience).readable(process.as_fd(), "wait for the end of a process");
+        if let Err(error) = &ended {
+            self.log(Level::Error, &format!("the container that was received does not end: {error}"));
+        }
+        ended.is_err()
+    }
+
+    fn receive_from(
+        &self,
+        stream: &mut Stream<'_>,
+        mut options: ReceiveOptions<'_>,
+        went: &mut Went,
+    ) -> Result<Container> {
         stream.greet()?;
         stream.greeted()?;
         let mut offer = match stream.hear()? {
@@ -89,10 +114,13 @@ impl Context {
             criu,
             ..RestoreOptions::default()
         };
-        let mut hold = || {
+        let mut hold = |pid| {
+            let process =
+                pidfd::open(pid).map_err(|errno| Error::os(Kind::System, "open pidfd", errno as i32))?;
             stream.say(&Message::Ready)?;
             stream.expect(&Message::Go)?;
             stream.see_it_through();
+            *went = Some(process);
             Ok(())
         };
         let restored = self.restore_held(&id, options.create, &wanted, &mut hold);
