@@ -57,10 +57,11 @@ impl Context {
         options: CreateOptions<'_>,
         wanted: &RestoreOptions<'_>,
     ) -> Result<Container> {
+        valid_id(id)?;
         self.restore_held(id, options, wanted, &mut |_| Ok(()))
     }
 
-    /// The same; when all is restored and nothing runs yet, `hold` says whether it may.
+    /// The same with an id that is one; when all is restored and nothing runs yet, `hold` says whether it may.
     pub(super) fn restore_held(
         &self,
         id: &str,
@@ -68,7 +69,6 @@ impl Context {
         wanted: &RestoreOptions<'_>,
         hold: Hold<'_>,
     ) -> Result<Container> {
-        valid_id(id)?;
         possible(&options)?;
         let deadline = Deadline::begin(options.call, "restore container")?;
         let bundle = create::bundle(&options)?;
@@ -120,7 +120,6 @@ impl Context {
             with_hooks: hook::plan::any(&spec) || options.hook.is_some(),
             armed: true,
         };
-        let state = create::journal(self, &spec, &plan, &request);
         let mut restoring = Restoring {
             context: self,
             plan: &plan,
@@ -133,7 +132,7 @@ impl Context {
             work: &work,
             deadline: &deadline,
             config: &config,
-            state,
+            state: create::journal(self, &spec, &plan, &request),
             began: false,
             init: None,
             console: None,
@@ -141,10 +140,20 @@ impl Context {
         };
         let process = restoring.run(streams, &mut undo).inspect_err(|_| restoring.end(cgroups))?;
         undo.armed = false;
-        self.adopt(id, &process, plan.shares_pid_namespace());
+        Ok(self.restored(id, process, plan.shares_pid_namespace(), &options))
+    }
+
+    fn restored(
+        &self,
+        id: &str,
+        process: Process,
+        shares_pid_namespace: bool,
+        options: &CreateOptions<'_>,
+    ) -> Container {
+        self.adopt(id, &process, shares_pid_namespace);
         let mut container = self.container(id, Some(process));
-        container.hook = options.hook.clone();
-        Ok(container)
+        container.hook.clone_from(&options.hook);
+        container
     }
 }
 
