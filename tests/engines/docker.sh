@@ -134,8 +134,12 @@ check_terminal() {
   sleep 1
   types terminal 'clear; stty size' Enter
   sees terminal '20 90'
-  types terminal 'sleep 1000' Enter
-  sees terminal 'sleep 1000'
+  types terminal 'tail -f /dev/null' Enter
+  sees terminal 'tail -f /dev/null'
+  types terminal C-z
+  sees terminal 'Stopped'
+  types terminal 'fg' Enter
+  sees terminal '^fg|# fg'
   types terminal C-c
   types terminal 'exit 3' Enter
   sees terminal 'status 3'
