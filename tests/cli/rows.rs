@@ -152,6 +152,13 @@ const ROWS: &[Row] = &[
     row("exec running sh -c kill~-9~$$", 137, "", ""),
     row("exec running nope", 255, "", "exec failed: exec: \"nope\": executable file not found in $PATH"),
     row("exec running /nope", 255, "", "exec failed: exec: \"/nope\": stat /nope: no such file or directory"),
+    row("exec running /proc/cpuinfo", 255, "", "exec failed: exec: \"/proc/cpuinfo\": permission denied"),
+    row(
+        "exec --cwd /nope/made running pwd",
+        255,
+        "",
+        "exec failed: chdir to cwd (\"/nope/made\") set in config.json failed: no such file or directory",
+    ),
     row("exec running /etc", 255, "", "exec failed: exec: \"/etc\": is a directory").unlike_old(IS_DIRECTORY),
     // Ids.
     row("state a/b", 1, "", "invalid container ID format"),
