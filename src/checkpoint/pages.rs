@@ -1,14 +1,24 @@
 //! Whether a file of pages is whole: CRIU reads one that was cut off for ever (criu.org, Images). Pure.
 //!
-//! `pagemap-*.img` names the pages that are in `pages-N.img`, one behind the other. An image begins with two magic numbers;
-//! then come messages, each behind its length. What cannot be read here is left to CRIU, which says so.
+//! `pagemap-PID.img` names the pages that are in `pages-N.img`, one behind the other; `pstree.img` names the processes, since an
+//! earlier dump into the same directory may have left maps of others. An image begins with two magic numbers; then come
+//! messages, each behind its length. What cannot be read here is left to CRIU, which says so.
 #![forbid(unsafe_code)]
 
 use prost::Message;
 
-/// Any image of CRIU's, then a map of pages (`criu/include/magic.h`).
-const MAGIC: [u8; 8] = [0x19, 0x43, 0x56, 0x54, 0x25, 0x40, 0x08, 0x56];
+/// How any image of CRIU's begins (`criu/include/magic.h`), and what follows in those that are read here.
+const IMAGE: [u8; 4] = 0x5456_4319_u32.to_le_bytes();
+const PAGEMAP: [u8; 4] = 0x5608_4025_u32.to_le_bytes();
+const PSTREE: [u8; 4] = 0x5027_3030_u32.to_le_bytes();
 const PRESENT: u32 = 1 << 2;
+
+/// `pstree_entry`: a process, by its pid in its namespace.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+struct InTree {
+    #[prost(uint32, required, tag = "1")]
+    pid: u32,
+}
 
 /// `pagemap_head`: which file of pages.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
@@ -42,9 +52,14 @@ impl Entry {
     }
 }
 
+/// The pids of the processes, by which their maps are called.
+pub(crate) fn processes(pstree: &[u8]) -> Option<Vec<u32>> {
+    Messages::of(pstree, PSTREE)?.map(|message| InTree::decode(message?).ok().map(|one| one.pid)).collect()
+}
+
 /// The number of the file of pages that a map belongs to, and how many pages should be in it.
 pub(crate) fn wanted(pagemap: &[u8]) -> Option<(u32, u64)> {
-    let mut messages = Messages(pagemap.strip_prefix(&MAGIC)?);
+    let mut messages = Messages::of(pagemap, PAGEMAP)?;
     let head = Head::decode(messages.next()??).ok()?;
     let pages =
         messages.try_fold(0_u64, |sum, message| sum.checked_add(Entry::decode(message?).ok()?.pages()));
@@ -53,6 +68,12 @@ pub(crate) fn wanted(pagemap: &[u8]) -> Option<(u32, u64)> {
 
 /// Messages behind their lengths; `None` in place of one that is cut off.
 struct Messages<'a>(&'a [u8]);
+
+impl<'a> Messages<'a> {
+    fn of(image: &'a [u8], kind: [u8; 4]) -> Option<Self> {
+        image.strip_prefix(&IMAGE)?.strip_prefix(&kind).map(Self)
+    }
+}
 
 impl<'a> Iterator for Messages<'a> {
     type Item = Option<&'a [u8]>;
@@ -74,7 +95,7 @@ mod tests {
     use super::*;
 
     fn image(entries: &[Entry]) -> Vec<u8> {
-        let mut image = MAGIC.to_vec();
+        let mut image = [IMAGE, PAGEMAP].concat();
         let mut add = |message: Vec<u8>| {
             image.extend(u32::try_from(message.len()).unwrap().to_le_bytes());
             image.extend(message);
@@ -98,6 +119,20 @@ mod tests {
         let new = Entry { nr_pages: Some(5), ..entry(0, 4) };
         assert_eq!(wanted(&image(&[old, parent, new])), Some((7, 8)));
         assert_eq!(wanted(&image(&[])), Some((7, 0)));
+    }
+
+    #[test]
+    fn processes_are_told_by_their_pids() {
+        let mut pstree = [IMAGE, PSTREE].concat();
+        for pid in [1, 300] {
+            // With its parent, which is of no interest here.
+            let message = [InTree { pid }.encode_to_vec(), vec![0x10, 1]].concat();
+            pstree.extend(u32::try_from(message.len()).unwrap().to_le_bytes());
+            pstree.extend(message);
+        }
+        assert_eq!(processes(&pstree), Some(vec![1, 300]));
+        assert_eq!(processes(&pstree[..pstree.len() - 1]), None);
+        assert_eq!(processes(&image(&[])), None);
     }
 
     #[test]

@@ -76,11 +76,10 @@ impl Opened {
 
     /// That no file of pages was cut off. With lazy pages they are elsewhere, and one that is missing CRIU misses itself.
     pub(super) fn whole(&self) -> Result<()> {
-        let place = format!("/proc/thread-self/fd/{}", self.fd.as_raw_fd());
-        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|name| name.starts_with("pagemap-")) else { continue };
-            let Some((number, pages)) = self.read(name)?.as_deref().and_then(pages::wanted) else { continue };
+        let processes = self.read("pstree.img")?.as_deref().and_then(pages::processes);
+        for pid in processes.into_iter().flatten() {
+            let map = self.read(&format!("pagemap-{pid}.img"))?;
+            let Some((number, pages)) = map.as_deref().and_then(pages::wanted) else { continue };
             let name = format!("pages-{number}.img");
             let Ok(opened) = file::open_readable_in(self.fd.as_fd(), &name) else { continue };
             let there = fs::File::from(opened).metadata().map_or(u64::MAX, |there| there.len());

@@ -29,6 +29,47 @@ fn an_open_file_goes_on_at_its_offset() {
     scene.world.assert_nothing_left();
 }
 
+#[test]
+fn a_file_whose_name_is_gone_is_kept_by_another() {
+    let script = format!(
+        "exec 3>/gone; /bin/busybox ln /gone /other; /bin/busybox rm /gone; echo one >&3; ({COUNT}) & \
+                          while [ ! -e /go ]; do sleep 0.05; done; echo two >&3; wait"
+    );
+    let Some(scene) = Scene::doing("remap", &script, |_| ()) else { return };
+    let (before, after) = (scene.world.id("a"), scene.world.id("b"));
+    scene.start(&before);
+    let rootfs = scene.world.bundle.join("rootfs");
+    let text = scene.fails(&scene.with_images("checkpoint", &before, &[]));
+    assert!(text.contains("link-remap"), "{text}");
+    scene.counts();
+    scene.checkpoint(&before, &["--link-remap"]);
+    scene.restore(&after, &[]);
+    scene.counts();
+    fs::write(rootfs.join("go"), "").unwrap();
+    until("it writes on", || fs::read_to_string(rootfs.join("other")).is_ok_and(|text| text == "one\ntwo\n"));
+    scene.delete(&after);
+    scene.world.assert_nothing_left();
+}
+
+#[test]
+fn cgroups_are_treated_as_each_mode_says() {
+    let Some(scene) = Scene::new("modes") else { return };
+    let mut id = scene.world.id("0");
+    scene.start(&id);
+    for (number, mode) in ["soft", "full", "ignore"].into_iter().enumerate() {
+        let next = scene.world.id(&format!("{}", number + 1));
+        let _ = fs::remove_dir_all(&scene.images);
+        scene.checkpoint(&id, &["--manage-cgroups-mode", mode]);
+        scene.restore(&next, &["--manage-cgroups-mode", mode]);
+        scene.counts();
+        let cgroups = fs::read_to_string(format!("/proc/{}/cgroup", scene.pid(&next))).unwrap();
+        assert!(cgroups.lines().all(|line| line.ends_with(&next)), "{mode}: {cgroups}");
+        id = next;
+    }
+    scene.delete(&id);
+    scene.world.assert_nothing_left();
+}
+
 /// A program for the container that a shell cannot be.
 fn install(scene: &Scene, name: &str, source: &str) {
     let path = scene.world.directory.join(format!("{name}.c"));

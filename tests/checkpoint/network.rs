@@ -65,32 +65,38 @@ fn between_two_networks(story: impl FnOnce(&str) + Send) {
     });
 }
 
+/// A container in the namespace of a path that says what it hears, and a connection to it.
+fn connected(test: &str, path: &str) -> Option<(Scene, TcpStream)> {
+    let script = "echo >/ready; exec /bin/busybox nc -l -p 7000 -e /bin/busybox cat";
+    let scene = Scene::doing(test, script, |config| {
+        for namespace in config["linux"]["namespaces"].as_array_mut().unwrap() {
+            if namespace["type"] == "network" {
+                *namespace = json!({"type": "network", "path": path});
+            }
+        }
+    });
+    let Some(scene) = scene else { return None };
+    scene.start_quietly(&scene.world.id("a"));
+    until("it is about to listen", || scene.world.bundle.join("rootfs/ready").exists());
+    let address: SocketAddr = "192.0.2.2:7000".parse().unwrap();
+    let mut stream = None;
+    until("it listens", || {
+        stream = TcpStream::connect(address).ok();
+        stream.is_some()
+    });
+    let stream = stream.unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    Some((scene, stream))
+}
+
 #[test]
 fn a_connection_over_a_veth_goes_on_in_a_network_that_others_made() {
     if crate::support::skipped("connection") {
         return;
     }
     between_two_networks(|path| {
-        let script = "echo >/ready; exec /bin/busybox nc -l -p 7000 -e /bin/busybox cat";
-        let scene = Scene::doing("tcp", script, |config| {
-            for namespace in config["linux"]["namespaces"].as_array_mut().unwrap() {
-                if namespace["type"] == "network" {
-                    *namespace = json!({"type": "network", "path": path});
-                }
-            }
-        });
-        let Some(scene) = scene else { return };
+        let Some((scene, mut stream)) = connected("tcp", path) else { return };
         let (before, after) = (scene.world.id("a"), scene.world.id("b"));
-        scene.start_quietly(&before);
-        until("it is about to listen", || scene.world.bundle.join("rootfs/ready").exists());
-        let address: SocketAddr = "192.0.2.2:7000".parse().unwrap();
-        let mut stream = None;
-        until("it listens", || {
-            stream = TcpStream::connect(address).ok();
-            stream.is_some()
-        });
-        let mut stream = stream.unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
         let mut says = |text: &[u8]| {
             stream.write_all(text).unwrap();
             let mut echo = vec![0; text.len()];
@@ -123,6 +129,24 @@ fn a_connection_over_a_veth_goes_on_in_a_network_that_others_made() {
         assert_eq!(inside, fs::read_link(path).unwrap(), "the namespace is that of the path");
         drop(stream);
         drop(writer);
+        scene.delete(&after);
+        scene.world.assert_nothing_left();
+    });
+}
+
+#[test]
+fn a_connection_is_closed_at_the_restore_where_it_is_to_be() {
+    if crate::support::skipped("closed") {
+        return;
+    }
+    between_two_networks(|path| {
+        let Some((scene, stream)) = connected("closed", path) else { return };
+        let (before, after) = (scene.world.id("a"), scene.world.id("b"));
+        scene.checkpoint(&before, &["--tcp-established"]);
+        scene.restore(&after, &["--tcp-close"]);
+        // Its program sees the end of the connection, and ends.
+        until("it has ended", || scene.status(&after) == "stopped");
+        drop(stream);
         scene.delete(&after);
         scene.world.assert_nothing_left();
     });
