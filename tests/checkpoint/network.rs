@@ -75,7 +75,7 @@ fn connected(test: &str, path: &str) -> Option<(Scene, TcpStream)> {
             }
         }
     });
-    let Some(scene) = scene else { return None };
+    let scene = scene?;
     scene.start_quietly(&scene.world.id("a"));
     until("it is about to listen", || scene.world.bundle.join("rootfs/ready").exists());
     let address: SocketAddr = "192.0.2.2:7000".parse().unwrap();

@@ -1,10 +1,10 @@
 //! The same as runc 1.3: the order of hooks at a restore, and images that either can restore.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::scene::{Scene, until};
 
@@ -70,9 +70,18 @@ fn hooks_run_at_a_restore_in_the_order_that_they_have_with_runc() {
     fs::remove_file(trace()).unwrap();
 }
 
+/// On cgroup v2 alone runc restores no container without a cgroup namespace that is not of its own making.
+fn as_runc_has_it(config: &mut Value) {
+    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.retain(|one| one["type"] != "cgroup");
+        namespaces.push(json!({"type": "cgroup"}));
+    }
+}
+
 #[test]
 fn images_of_runc_are_restored() {
-    let Some(mut scene) = Scene::new("from-runc") else { return };
+    let Some(mut scene) = Scene::of("from-runc", as_runc_has_it) else { return };
     let Some(runc) = runc("images_of_runc_are_restored") else { return };
     let (before, after) = (scene.world.id("a"), scene.world.id("b"));
     scene.runtime = Some(runc);
@@ -89,7 +98,7 @@ fn images_of_runc_are_restored() {
 
 #[test]
 fn images_of_ours_are_restored_by_runc() {
-    let Some(mut scene) = Scene::new("to-runc") else { return };
+    let Some(mut scene) = Scene::of("to-runc", as_runc_has_it) else { return };
     let Some(runc) = runc("images_of_ours_are_restored_by_runc") else { return };
     let (before, after) = (scene.world.id("a"), scene.world.id("b"));
     scene.start(&before);

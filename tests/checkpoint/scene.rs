@@ -32,6 +32,25 @@ fn directory(test: &str) -> Option<PathBuf> {
 pub(crate) const COUNT: &str =
     "i=0; while :; do i=$((i+1)); echo $i >/count.new; mv /count.new /count; sleep 0.05; done";
 
+/// Compiles a C program, without libraries that a container would have to have; false without a compiler, which it says.
+pub(crate) fn compile(test: &str, source: &str, program: &Path) -> bool {
+    let file = program.with_extension("c");
+    fs::write(&file, source).unwrap();
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-static", "-O1", "-Wall", "-Werror", "-D_GNU_SOURCE", "-o"]).arg(program).arg(&file);
+    match gcc.output() {
+        Ok(made) => {
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            fs::remove_file(file).unwrap();
+            true
+        }
+        Err(error) => {
+            eprintln!("skipped, {test}: gcc: {error}");
+            false
+        }
+    }
+}
+
 /// Waits until it is true.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + LIMIT;
