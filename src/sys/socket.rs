@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType,
-    UnixAddr, bind, connect, getsockopt, listen, recv, recvmsg, sendmsg, setsockopt, shutdown, socket,
-    socketpair, sockopt,
+    UnixAddr, bind, connect, getsockname, getsockopt, listen, recv, recvmsg, sendmsg, setsockopt, shutdown,
+    socket, socketpair, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -118,6 +118,16 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usiz
 /// Whether it is a stream socket, of whatever family.
 pub(crate) fn is_stream(socket: BorrowedFd<'_>) -> bool {
     getsockopt(&socket, sockopt::SockType) == Ok(SockType::Stream)
+}
+
+/// Gives a unix socket room for `bytes` under way, so that the two sides take turns less often; TCP finds its own. It is
+/// a wish: without privileges the kernel grants less.
+pub(crate) fn widen(socket: BorrowedFd<'_>, bytes: usize) {
+    if getsockname::<UnixAddr>(socket.as_raw_fd()).is_ok()
+        && setsockopt(&socket, sockopt::SndBufForce, &bytes).is_err()
+    {
+        let _ = setsockopt(&socket, sockopt::SndBuf, &bytes);
+    }
 }
 
 /// Sends what can be sent at once, however the socket is set: how much. EAGAIN: nothing. No SIGPIPE.

@@ -13,7 +13,9 @@ use crate::migrate::plan::frame::{self, Frame, HEAD, HELLO, Message, malformed, 
 use crate::sys::{Errno, errno_of, poll, socket, tree};
 
 /// Bytes of a file in one frame.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 1 << 20;
+/// Bytes that may be under way.
+const ROOM: usize = 8 << 20;
 /// How long is listened after the last word, for the other side to read it.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -25,6 +27,8 @@ pub(crate) struct Stream<'fd> {
     cancel: Option<BorrowedFd<'fd>>,
     patience: Duration,
     bytes: u64,
+    /// Room for the next body.
+    spare: Vec<u8>,
 }
 
 impl<'fd> Stream<'fd> {
@@ -40,7 +44,8 @@ impl<'fd> Stream<'fd> {
                 "migrate over a descriptor that is no stream socket",
             ));
         }
-        Ok(Self { socket, until, cancel, patience, bytes: 0 })
+        socket::widen(socket.as_fd(), ROOM);
+        Ok(Self { socket, until, cancel, patience, bytes: 0, spare: Vec::new() })
     }
 
     /// Bytes both ways until now.
@@ -89,7 +94,8 @@ impl<'fd> Stream<'fd> {
         let mut head = [0; HEAD];
         self.read(&mut head)?;
         let (kind, length) = frame::head(head)?;
-        let mut body = vec![0; length];
+        let mut body = std::mem::take(&mut self.spare);
+        body.resize(length, 0);
         self.read(&mut body)?;
         frame::body(kind, body)
     }
@@ -115,15 +121,19 @@ impl<'fd> Stream<'fd> {
                 at = data;
                 continue;
             }
-            let end = tree::next_hole(file.as_fd(), at).unwrap_or(size).clamp(at, size);
+            // Looked up once: with pages that are not on the disk yet the kernel goes through all of them.
+            let end = tree::next_hole(file.as_fd(), at).unwrap_or(size).clamp(at + 1, size);
             file.seek(SeekFrom::Start(at)).map_err(error)?;
-            let length = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
-            let n = file.read(&mut piece[..length]).map_err(error)?;
-            if n == 0 {
-                return self.write(&frame::hole(size - at)?);
+            while at < end {
+                let length = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
+                let n = file.read(&mut piece[..length]).map_err(error)?;
+                if n == 0 {
+                    return self.write(&frame::hole(size - at)?);
+                }
+                self.write(&frame::bytes_head(n)?)?;
+                self.write(&piece[..n])?;
+                at += n as u64;
             }
-            self.write(&frame::bytes(&piece[..n])?)?;
-            at += n as u64;
         }
         Ok(())
     }
@@ -146,6 +156,7 @@ impl<'fd> Stream<'fd> {
                 Some(bytes) => {
                     *left = left.checked_sub(length).ok_or_else(too_much)?;
                     file.write_all(&bytes).map_err(error)?;
+                    self.spare = bytes;
                 }
                 None => {
                     file.seek(SeekFrom::Start(at)).map_err(error)?;

@@ -144,9 +144,10 @@ pub(crate) fn message(message: &Message) -> Result<Vec<u8>> {
     frame(MESSAGE, &body)
 }
 
-/// Bytes of a file as a frame.
-pub(crate) fn bytes(bytes: &[u8]) -> Result<Vec<u8>> {
-    frame(BYTES, bytes)
+/// What is in front of so many bytes of a file.
+pub(crate) fn bytes_head(length: usize) -> Result<[u8; HEAD]> {
+    let [a, b, c, d] = checked(length)?.to_le_bytes();
+    Ok([BYTES, a, b, c, d])
 }
 
 /// A hole of a file as a frame.
@@ -155,16 +156,19 @@ pub(crate) fn hole(length: u64) -> Result<Vec<u8>> {
 }
 
 fn frame(kind: u8, body: &[u8]) -> Result<Vec<u8>> {
-    let length = u32::try_from(body.len()).ok().filter(|_| (1..=LONGEST).contains(&body.len()));
-    let length = length.ok_or_else(|| {
-        let message = format!("send {} bytes in one piece: at most {LONGEST}", body.len());
-        Error::new(Kind::InvalidArgument, message)
-    })?;
+    let length = checked(body.len())?;
     let mut frame = Vec::with_capacity(HEAD + body.len());
     frame.push(kind);
     frame.extend(length.to_le_bytes());
     frame.extend(body);
     Ok(frame)
+}
+
+fn checked(length: usize) -> Result<u32> {
+    u32::try_from(length).ok().filter(|_| (1..=LONGEST).contains(&length)).ok_or_else(|| {
+        let message = format!("send {length} bytes in one piece: at most {LONGEST}");
+        Error::new(Kind::InvalidArgument, message)
+    })
 }
 
 /// The kind, and how long the body is that follows.
@@ -262,7 +266,8 @@ mod tests {
         for sent in [Message::Offer(offer), entry, Message::Go, Message::Running { pid: 7 }, failed] {
             assert_eq!(read(&message(&sent).unwrap()).unwrap(), Frame::Message(sent));
         }
-        assert_eq!(read(&bytes(b"abc").unwrap()).unwrap(), Frame::Bytes(b"abc".to_vec()));
+        let bytes = [&bytes_head(3).unwrap()[..], b"abc"].concat();
+        assert_eq!(read(&bytes).unwrap(), Frame::Bytes(b"abc".to_vec()));
         assert_eq!(read(&hole(1 << 40).unwrap()).unwrap(), Frame::Hole(1 << 40));
     }
 
@@ -284,8 +289,8 @@ mod tests {
             let [a, b, c, d] = length.to_le_bytes();
             assert!(head([MESSAGE, a, b, c, d]).is_err(), "{length}");
         }
-        assert!(bytes(&[]).is_err());
-        assert!(bytes(&vec![0; LONGEST + 1]).is_err());
+        assert!(bytes_head(0).is_err());
+        assert!(bytes_head(LONGEST + 1).is_err());
     }
 
     #[test]
