@@ -59,20 +59,10 @@ sweep() {
   p pod rm --all --force --time 0
   p rm --all --force --time 0
 }
-user() { # COMMAND...: as an ordinary user; where systemd is, in a service of his own
-  local runtime=$WORK/home/xdg service=()
-  if [ "${MANAGER:-}" = systemd ]; then
-    runtime=/run/user/$(id -u engine)
-    service=(systemd-run --user --quiet --collect --wait --pipe -p Delegate=yes)
-    local name
-    for name in PATH HOME XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS CONTAINERS_CONF CONTAINERS_STORAGE_CONF TMPDIR; do
-      service+=(-E "$name")
-    done
-  fi
-  setpriv --reuid engine --regid engine --init-groups env -i PATH="$PATH" HOME="$WORK/home" XDG_RUNTIME_DIR="$runtime" \
-    DBUS_SESSION_BUS_ADDRESS="unix:path=$runtime/bus" CONTAINERS_CONF="$WORK/home/containers.conf" \
-    CONTAINERS_STORAGE_CONF="$WORK/home/storage.conf" TMPDIR="$WORK/home/tmp" \
-    "${service[@]}" bash -c 'cd ~ && exec "$@"' bash "$@"
+user() { # COMMAND...: as an ordinary user
+  setpriv --reuid engine --regid engine --init-groups env -i PATH="$PATH" HOME="$WORK/home" XDG_RUNTIME_DIR="$WORK/home/xdg" \
+    CONTAINERS_CONF="$WORK/home/containers.conf" CONTAINERS_STORAGE_CONF="$WORK/home/storage.conf" TMPDIR="$WORK/home/tmp" \
+    bash -c 'cd ~ && exec "$@"' bash "$@"
 }
 
 terminal_to_be_had() { type -P tmux >/dev/null || skip "tmux is not installed"; }
@@ -289,17 +279,6 @@ check_rootless() {
   same "in" "$(user podman exec rootless echo in)"
   has "$(user podman top rootless args)" 'sleep 3000'
   user podman rm --force --time 0 rootless
-}
-check_rootless_in_a_users_own_units() {
-  [ "${MANAGER:-}" = systemd ] || skip "there is no systemd"
-  user podman load --input "$WORK/image.tar"
-  user podman run --network none --detach --name unit --memory 64m "$busybox" sleep 3000
-  local id pid
-  id=$(user podman inspect --format '{{.Id}}' unit)
-  pid=$(user podman inspect --format '{{.State.Pid}}' unit)
-  has "$(cat "/proc/$pid/cgroup")" "/user@7777.service/.*/libpod-$id.scope"
-  same 67108864 "$(cgroup_file memory memory.limit_in_bytes memory.max "$id")"
-  user podman rm --force --time 0 unit
 }
 check_rootless_keeps_an_id() {
   same 7777 "$(user podman run --network none --rm --userns keep-id "$busybox" id -u)"
