@@ -280,7 +280,7 @@ check_nothing_is_left() {
   same "0 0" "$(cri ListPodSandbox | jq '.items | length') $(cri ListContainers | jq '.containers | length')"
   empty() { [ -z "$(find /sys/fs/cgroup -mindepth 2 -type d \( -path '*/k8s.io/*' -o -path '*/story-limits/*' \))" ]; }
   eventually empty
-  no_state() { [ -z "$(find /run/containerd/runc -mindepth 2 -maxdepth 2)" ]; }
+  no_state() { [ -z "$(find /run/containerd/{runc,riverrun} -mindepth 2 -maxdepth 2 2>/dev/null)" ]; }
   eventually no_state
 }
 main "$@"
