@@ -1550,7 +1550,8 @@ const char *rr_error_chain(const struct rr_error *err, size_t i);
 
 /**
  * A fact about the failure by its name, NULL if this error does not have it. The names are `"phase"`
- * (`host`, `init` or `exec`), `"step"`, `"path"`, `"syscall"`, `"hook"` and `"criu-log"`; later versions may know more.
+ * (`host`, `init` or `exec`), `"step"`, `"path"`, `"syscall"`, `"hook"`, `"criu-log"` and `"migration"` (`undecided`:
+ * which of the two hosts has the container must be looked up); later versions may know more.
  *
  * Borrowed: it lives as long as `err`. NULL for either argument gives NULL. Any thread, does not block.
  * Since 0.1.

@@ -80,7 +80,7 @@ func (e *Error) Unwrap() error {
 	return nil
 }
 
-var detailNames = []string{"phase", "step", "path", "syscall", "hook", "criu-log"}
+var detailNames = []string{"phase", "step", "path", "syscall", "hook", "criu-log", "migration"}
 
 // check makes a call, and takes over the error that it gives.
 func check(ctx context.Context, call func(**C.rr_error) C.rr_code) error {

@@ -22,7 +22,7 @@ pub struct rr_error {
 }
 
 /// The keys that `rr_error_detail` answers; a test compares them with the sources.
-const DETAIL_KEYS: &[&str] = &["criu-log", "hook", "path", "phase", "step", "syscall"];
+const DETAIL_KEYS: &[&str] = &["criu-log", "hook", "migration", "path", "phase", "step", "syscall"];
 
 impl rr_error {
     /// Makes the object that C gets.
@@ -99,7 +99,8 @@ pub unsafe extern "C" fn rr_error_chain(err: *const rr_error, i: usize) -> *cons
 }
 
 /// A fact about the failure by its name, NULL if this error does not have it. The names are `"phase"`
-/// (`host`, `init` or `exec`), `"step"`, `"path"`, `"syscall"`, `"hook"` and `"criu-log"`; later versions may know more.
+/// (`host`, `init` or `exec`), `"step"`, `"path"`, `"syscall"`, `"hook"`, `"criu-log"` and `"migration"` (`undecided`:
+/// which of the two hosts has the container must be looked up); later versions may know more.
 ///
 /// Borrowed: it lives as long as `err`. NULL for either argument gives NULL. Any thread, does not block.
 /// Since 0.1.

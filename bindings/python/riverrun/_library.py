@@ -12,7 +12,7 @@ from typing import Any
 from . import _abi, errors
 
 #: Names that `rr_error_detail` may know.
-_DETAILS = ("phase", "step", "path", "syscall", "hook", "criu-log")
+_DETAILS = ("phase", "step", "path", "syscall", "hook", "criu-log", "migration")
 
 
 def _load() -> ctypes.CDLL:
