@@ -417,7 +417,13 @@ fn the_command_line_refuses_in_the_words_of_runc() {
         let output = world.output(&arguments);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(1) && said.contains(text), "{arguments:?}: {said}");
-        assert_eq!(output.stdout, b"", "{arguments:?}");
+        // As runc's: the usage of a command that was misused is on standard output.
+        let usage = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            usage.starts_with("Incorrect Usage: "),
+            text.contains("parse error"),
+            "{arguments:?}: {usage}"
+        );
     }
     container.delete(false, limited()).unwrap();
     world.assert_nothing_left();
