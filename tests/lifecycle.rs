@@ -431,3 +431,19 @@ fn a_failed_create_removes_no_cgroup_that_was_there_before() {
     world.context().create(&world.id("c"), world.options()).unwrap_err();
     world.assert_nothing_left();
 }
+
+#[test]
+fn the_oom_score_of_a_container_is_not_the_hosts() {
+    if skipped("the_oom_score_of_a_container_is_not_the_hosts") {
+        return;
+    }
+    let world = World::new("oom-score");
+    world.config(&["sleep", "1000"], |config| config["process"]["oomScoreAdj"] = json!(700));
+    let score = |pid: &str| fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+    let before = score("self");
+    let container = world.context().run(&world.id("c"), world.options()).unwrap();
+    let pid = container.init_process().unwrap().pid().to_string();
+    assert_eq!((score("self"), score(&pid)), (before, "700\n".to_owned()));
+    container.delete(true, Call::default()).unwrap();
+    world.assert_nothing_left();
+}

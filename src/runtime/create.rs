@@ -30,7 +30,7 @@ use crate::cgroup::plan::Layout;
 use crate::cgroup::{self, Manager};
 use crate::error::{Error, Kind, Result};
 use crate::hook;
-use crate::host::SecurityModules;
+use crate::host::{Cgroups, SecurityModules};
 use crate::intel_rdt;
 use crate::namespace;
 use crate::plan::{self, Plan, Request, listener_number, mount_userns_number};
@@ -231,12 +231,28 @@ impl Making<'_> {
         Ok(Process::new(released.pid, released.pidfd, console, pipes))
     }
 
+    /// Whether the init program needs nothing of us before its cgroups, and may be alone in our memory until it executes.
+    /// Only of a vfork's child does the kernel know that it is a guest there: the OOM killer would end us with one that is
+    /// born in a cgroup with too little memory, and an OOM score is of all that share the memory (oom_kill.c, `in_vfork`;
+    /// fs/proc/base.c, `__set_oom_adj`).
+    fn goes_its_way(&self) -> bool {
+        let joins_memory_later = match &self.context.host().cgroups {
+            Cgroups::V1 { unified, .. } => unified.as_ref().is_none_or(|unified| !unified.has("memory")),
+            Cgroups::V2(_) | Cgroups::Absent => false,
+        };
+        let needs_us = self.plan.maps.is_some() || self.plan.init.steps.contains(&Step::Hop);
+        joins_memory_later
+            && self.plan.oom_score_adj.is_none()
+            && !needs_us
+            && !self.options.detached
+            && !self.context.is_rootless()
+    }
+
     /// The init program on its way, and what it joins its cgroups by: these are made while it does what needs none.
     fn born(&self, birth: &Birth<'_>, streams: Streams, made: &mut Made) -> Result<(Spawned, Vec<OwnedFd>)> {
         let (init, socket_number) = (&self.plan.init, self.request.keep_below + 1);
         let mut enter = |pid| self.cgroups.enter(&self.plan.cgroups, pid, made);
-        let hops = init.steps.contains(&Step::Hop);
-        if self.plan.maps.is_none() && !hops && !self.options.detached && !self.context.is_rootless() {
+        if self.goes_its_way() {
             return Spawned::beside(birth, init, streams, socket_number, enter);
         }
         let mut spawned = Spawned::new(birth, init, streams, socket_number)?;

@@ -104,7 +104,8 @@ pub(crate) fn spawn(wanted: &Spawn<'_>) -> std::result::Result<Child, Failure> {
     start(wanted, None)
 }
 
-/// The same, and does `work` beside it, with its pid. It may have failed by then, which only the return tells; if there
+/// The same, and does `work` beside it, with its pid. Not for a child with an OOM score, and not for one born in a cgroup
+/// that limits memory: nobody protects us from what befalls it. It may have failed by then, which only the return tells; if there
 /// is no process at all, nothing is done.
 pub(crate) fn spawn_beside<T>(
     wanted: &Spawn<'_>,
