@@ -27,8 +27,17 @@ pub(super) fn enable(directory: &Directory) -> Option<Refusal> {
         let missing: Vec<String> =
             directory.enable.iter().filter(missing).map(|name| format!("+{name}")).collect();
         let file = path.join("cgroup.subtree_control");
-        if missing.is_empty() || file::write_value(&file, &missing.join(" ")).is_ok() {
+        if missing.is_empty() {
             continue;
+        }
+        let all = missing.join(" ");
+        match file::write_value(&file, &all) {
+            Ok(()) => continue,
+            // It has processes. What comes of the next attempts would hide that: some of them make it a threaded one.
+            Err(errno @ Errno::EBUSY) => {
+                refused.get_or_insert(Refusal { file: file.clone(), value: all, errno });
+            }
+            Err(_) => {}
         }
         // All or nothing, and one of them may be impossible here.
         for one in &missing {

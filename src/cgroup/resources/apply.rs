@@ -50,9 +50,19 @@ pub(crate) fn take_back(find: &Find<'_>, before: &[Write]) {
     // In rounds as well: each lets go through what an earlier one could not yet.
     for _ in 0..before.len().min(4) {
         for write in before {
-            let _ = one(find, write, &mut None);
+            if one(find, write, &mut None).is_err() && write.value.is_empty() {
+                let _ = refill(find, write);
+            }
         }
     }
+}
+
+/// An empty cpuset of cgroup2 has what the cgroup above has, and once it is not empty the kernel does not empty it as
+/// long as there are processes in it (cpuset.c, `validate_change`): it gets what it had from there.
+fn refill(find: &Find<'_>, write: &Write) -> Option<()> {
+    let path = place(find, write, &write.file).ok()?;
+    let above = path.parent()?.with_file_name(format!("{}.effective", write.file));
+    file::write_value(&path, fs::read_to_string(above).ok()?.trim_end()).ok()
 }
 
 type Open = Option<(PathBuf, OwnedFd)>;
