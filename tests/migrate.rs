@@ -6,6 +6,8 @@
 mod criu;
 #[path = "migrate/hostile.rs"]
 mod hostile;
+#[path = "migrate/hosts.rs"]
+mod hosts;
 #[path = "migrate/losses.rs"]
 mod losses;
 #[path = "migrate/moves.rs"]

@@ -36,7 +36,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hook;
 use crate::intel_rdt;
 use crate::plan::{self, Plan, Request};
-use crate::spec;
+use crate::spec::{self, Moment};
 use crate::state::directory::Directory;
 use crate::state::file::StateFile;
 use crate::sys::clone::Child;
@@ -58,16 +58,17 @@ impl Context {
         wanted: &RestoreOptions<'_>,
     ) -> Result<Container> {
         valid_id(id)?;
-        self.restore_held(id, options, wanted, &mut |_| Ok(()))
+        self.restore_held(id, options, wanted, None)
     }
 
-    /// The same with an id that is one; when all is restored and nothing runs yet, `hold` says whether it may.
+    /// The same with an id that is one; when all is restored and nothing runs yet, `hold` says whether it may. Such a
+    /// container is new on this host: its `poststart` hooks run.
     pub(super) fn restore_held(
         &self,
         id: &str,
         mut options: CreateOptions<'_>,
         wanted: &RestoreOptions<'_>,
-        hold: Hold<'_>,
+        hold: Option<Hold<'_>>,
     ) -> Result<Container> {
         possible(&options)?;
         let deadline = Deadline::begin(options.call, "restore container")?;
@@ -193,7 +194,7 @@ fn possible(options: &CreateOptions<'_>) -> Result<()> {
 pub(super) type Hold<'a> = &'a mut dyn FnMut(i32) -> Result<()>;
 
 /// Everything that the acting half of a restore looks at, and what it learns.
-struct Restoring<'a> {
+struct Restoring<'a, 'h> {
     context: &'a Context,
     plan: &'a Plan,
     image: &'a mut Image,
@@ -212,10 +213,10 @@ struct Restoring<'a> {
     init: Option<(i32, OwnedFd)>,
     /// The master of its terminal.
     console: Option<OwnedFd>,
-    hold: Hold<'a>,
+    hold: Option<Hold<'h>>,
 }
 
-impl Restoring<'_> {
+impl Restoring<'_, '_> {
     fn run(&mut self, mut streams: Streams, undo: &mut Undo<'_>) -> Result<Process> {
         undo.directory.save(&self.state.settled())?;
         undo.directory.keep_config(self.config)?;
@@ -259,7 +260,11 @@ impl Restoring<'_> {
             .init
             .as_ref()
             .ok_or_else(|| Error::new(Kind::Criu, "CRIU has restored a process and not told which one"))?;
-        // COMPAT(runc): no poststart, whose moment was after the program's execution.
+        // COMPAT(runc): no poststart of a restore's, whose moment was after the program's execution.
+        if self.hold.is_some() {
+            let host = self.options.hook.as_ref();
+            hooks::run(&self.plan.hooks, host, Moment::Poststart, *pid, self.deadline)?;
+        }
         let init = init
             .try_clone()
             .map_err(|error| Error::os(Kind::System, "duplicate a pidfd", errno_of(&error)))?;
@@ -321,7 +326,7 @@ impl Restoring<'_> {
             "post-restore" => {
                 let pid = self.learn(notify)?;
                 self.settle(pid, undo)?;
-                (self.hold)(pid)
+                self.hold.as_mut().map_or(Ok(()), |hold| hold(pid))
             }
             _ => Ok(()),
         }

@@ -123,7 +123,7 @@ impl Context {
             *went = Some(process);
             Ok(())
         };
-        let restored = self.restore_held(&id, options.create, &wanted, &mut hold);
+        let restored = self.restore_held(&id, options.create, &wanted, Some(&mut hold));
         if let Err(error) = &restored {
             work.ends_with(error);
         } else {
