@@ -188,6 +188,8 @@ impl Runtime {
     fn look(&self, world: &World, id: &str) -> Facts {
         let pid_file = world.directory.join("pid");
         let _ = fs::remove_file(&pid_file);
+        // Not the cgroup of another's container, whose last process may be there for a moment more.
+        let id = &format!("{id}-{}", self.name.replace([' ', '.'], "-"));
         let made = self.call(world, &["create", "--pid-file", pid_file.to_str().unwrap(), id]);
         let mut facts = Facts::new();
         if made.status.success() {
