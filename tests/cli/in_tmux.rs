@@ -198,7 +198,10 @@ fn stops_and_goes_on(program: &std::path::Path) -> Option<()> {
     tmux.enter("stty -a | grep -o ' -*icanon'");
     tmux.shows_line(" icanon");
     tmux.prompts("outer>");
-    drop(sandbox.run("delete -f web"));
+    tmux.prompts("outer>");
+    // By whom it was made.
+    tmux.enter("rt delete -f web; echo dele''ted");
+    tmux.shows_line("deleted");
     Some(())
 }
 
