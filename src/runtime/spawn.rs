@@ -20,7 +20,7 @@ use crate::cgroup::apply::Entrances;
 use crate::error::{Error, Kind, Result};
 use crate::spec::Moment;
 use crate::sys::clone::{self, Child, Program, Spawn, Stage};
-use crate::sys::{Errno, pidfd, socket};
+use crate::sys::{Errno, pidfd, process, socket};
 use crate::wire::{self, Hooks, InitPlan, Step, ToInit, ToRuntime};
 
 /// What the clone needs beside the plan.
@@ -98,6 +98,52 @@ pub(super) struct Released {
     pub(super) pidfd: OwnedFd,
 }
 
+/// What a process is started with.
+struct Birthing {
+    channel: Channel,
+    /// The other end, which the process has a copy of.
+    theirs: Option<OwnedFd>,
+    streams: Streams,
+    encoded: Vec<u8>,
+}
+
+impl Birthing {
+    fn new(plan: &InitPlan, mut streams: Streams, socket_number: i32) -> Result<Self> {
+        let encoded =
+            wire::encode(plan).ok_or_else(|| Error::new(Kind::Internal, "the plan is too long to send"))?;
+        let (ours, theirs) =
+            socket::pair().map_err(|errno| Error::os(Kind::System, "make socket pair", errno as i32))?;
+        streams.add(theirs.as_fd(), socket_number);
+        Ok(Self { channel: Channel::new(ours), theirs: Some(theirs), streams, encoded })
+    }
+
+    fn is_buffered(&self) -> bool {
+        self.encoded.len() <= SURELY_BUFFERED
+    }
+
+    /// A plan that the socket holds need not wait for anybody who reads it.
+    fn send_if_buffered(&self) {
+        if self.is_buffered() {
+            self.channel.send_encoded(&self.encoded);
+        }
+    }
+
+    /// The process has its copies: whatever is still open here would hide that it closes them, and let us wait for nobody.
+    fn release(&mut self) {
+        self.theirs = None;
+        self.streams = Streams::default();
+        if !self.is_buffered() {
+            self.channel.send_encoded(&self.encoded);
+        }
+    }
+
+    fn born(self, (child, outside): (Child, bool), plan: &InitPlan) -> Spawned {
+        let moves = plan.steps.contains(&Step::Hop);
+        let early = VecDeque::new();
+        Spawned(Guard { child: Some(child), outside, channel: self.channel, console: None, early, moves })
+    }
+}
+
 impl Spawned {
     /// Clones and executes the init program. `streams` gets the program's socket as its last descriptor.
     pub(super) fn new(
@@ -106,7 +152,11 @@ impl Spawned {
         streams: Streams,
         socket_number: i32,
     ) -> Result<Self> {
-        Self::start(plan, streams, |streams| start(birth, streams, socket_number), socket_number)
+        let mut birthing = Birthing::new(plan, streams, socket_number)?;
+        birthing.send_if_buffered();
+        let child = start(birth, &birthing.streams, socket_number)?;
+        birthing.release();
+        Ok(birthing.born(child, plan))
     }
 
     /// The same, and `work` beside it, with the new process's pid. Not for one that is told something before.
@@ -117,39 +167,24 @@ impl Spawned {
         socket_number: i32,
         work: impl FnOnce(i32) -> Result<T>,
     ) -> Result<(Self, T)> {
-        let mut done = None;
-        let start = |streams: &Streams| {
-            let started =
-                with_wanted(birth, streams, socket_number, |wanted| clone::spawn_beside(wanted, work));
-            let (child, worked) = started.map_err(|failure| told(birth, &failure))?;
-            done = worked;
-            Ok((child, false))
+        let mut birthing = Birthing::new(plan, streams, socket_number)?;
+        let resets = plan.steps.contains(&Step::ResetAffinity);
+        let beside = |pid| {
+            // The plan comes after this: it is what resets the affinity.
+            if resets {
+                process::send_to_another_cpu(pid);
+            }
+            birthing.send_if_buffered();
+            work(pid)
         };
-        let spawned = Self::start(plan, streams, start, socket_number)?;
+        let started = with_wanted(birth, &birthing.streams, socket_number, |wanted| {
+            clone::spawn_beside(wanted, beside)
+        });
+        let (child, done) = started.map_err(|failure| told(birth, &failure))?;
+        birthing.release();
+        let spawned = birthing.born((child, false), plan);
         let done = done.ok_or_else(|| Error::new(Kind::Internal, "nothing was done beside the clone"))??;
         Ok((spawned, done))
-    }
-
-    fn start(
-        plan: &InitPlan,
-        mut streams: Streams,
-        start: impl FnOnce(&Streams) -> Result<(Child, bool)>,
-        socket_number: i32,
-    ) -> Result<Self> {
-        let encoded =
-            wire::encode(plan).ok_or_else(|| Error::new(Kind::Internal, "the plan is too long to send"))?;
-        let (ours, theirs) =
-            socket::pair().map_err(|errno| Error::os(Kind::System, "make socket pair", errno as i32))?;
-        let channel = Channel::new(ours);
-        let (early, late) =
-            encoded.split_at(if encoded.len() <= SURELY_BUFFERED { encoded.len() } else { 0 });
-        channel.send_encoded(early);
-        streams.add(theirs.as_fd(), socket_number);
-        let (child, outside) = start(&streams)?;
-        drop((streams, theirs));
-        channel.send_encoded(late);
-        let moves = plan.steps.contains(&Step::Hop);
-        Ok(Self(Guard { child: Some(child), outside, channel, console: None, early: VecDeque::new(), moves }))
     }
 
     pub(super) fn pid(&self) -> i32 {

@@ -94,6 +94,21 @@ pub(crate) fn is_open(fd: i32) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
+/// Sends another process away from the CPU that we run on, if it may be elsewhere: a kernel that sees the other CPUs busy for
+/// the moment lets a new process wait behind its parent. It is bound to the rest until it binds itself.
+pub(crate) fn send_to_another_cpu(pid: i32) {
+    use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+    let others = || -> Result<CpuSet> {
+        let (mut cpus, here) = (sched_getaffinity(nix::unistd::Pid::from_raw(0))?, sched_getcpu()?);
+        cpus.unset(here)?;
+        Ok(cpus)
+    };
+    // None but this one: EINVAL, and it stays. It is a matter of time only.
+    if let Ok(others) = others() {
+        let _ = sched_setaffinity(nix::unistd::Pid::from_raw(pid), &others);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
