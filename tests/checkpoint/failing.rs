@@ -76,13 +76,13 @@ fn a_full_disk_leaves_the_container_running() {
     let mount =
         |arguments: &[&str]| assert!(Command::new("mount").args(arguments).status().unwrap().success());
     mount(&["-t", "tmpfs", "-o", "size=64k", "riverrun-test", images]);
-    let work = scene.world.directory.join("work");
-    let work = work.to_str().unwrap();
-    let output = scene.run(&scene.with_images("checkpoint", &id, &["--work-path", work]));
+    let logs = scene.world.directory.join("logs");
+    let output = scene.run(&scene.with_images("checkpoint", &id, &["--work-path", logs.to_str().unwrap()]));
     assert!(Command::new("umount").arg(images).status().unwrap().success());
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{text}");
-    assert!(text.contains("No space left on device") && text.contains("/work/dump.log)"), "{text}");
+    let log = format!("{})", logs.join("dump.log").display());
+    assert!(text.contains("No space left on device") && text.contains(&log), "{text}");
     assert_not_frozen(&scene, &id);
     scene.counts();
     scene.delete(&id);
