@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
@@ -141,74 +141,71 @@ fn a_criu_that_is_too_old_or_none_is_told_by_what_it_lacks() {
     scene.world.assert_nothing_left();
 }
 
+/// A restore whose CRIU waits for a hook that does not end: the processes are half there.
+struct Hanging {
+    scene: Scene,
+    /// Of the container that is restored.
+    id: String,
+    restore: Child,
+    mark: PathBuf,
+}
+
+impl Hanging {
+    fn new(name: &str) -> Option<Self> {
+        let mark = std::env::temp_dir().join(format!("rrt-{name}-{}", std::process::id()));
+        let scene = Scene::of(name, |config| {
+            let script = format!("[ -e {0}.wait ] && >{0} && exec sleep 1000; true", mark.display());
+            config["hooks"] = json!({"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]});
+        })?;
+        let (before, id) = (scene.world.id("a"), scene.world.id("b"));
+        scene.start(&before);
+        scene.checkpoint(&before, &[]);
+        fs::write(mark.with_extension("wait"), "").unwrap();
+        let mut arguments = scene.with_images("restore", &id, &[]);
+        arguments.insert(1, "--detach");
+        let restore = scene.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        until("the hook runs", || mark.exists());
+        Some(Self { scene, id, restore, mark })
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        for mark in [&self.mark, &self.mark.with_extension("wait")] {
+            drop(fs::remove_file(mark));
+        }
+    }
+}
+
 #[test]
 fn delete_finds_all_that_a_killed_restore_left() {
-    let mark = std::env::temp_dir().join(format!("rrt-mark-{}", std::process::id()));
-    let scene = Scene::of("killed-restore", |config| {
-        // While CRIU waits for the hook, the processes are half there.
-        let script = format!("[ -e {0}.wait ] && >{0} && exec sleep 1000; true", mark.display());
-        config["hooks"] = json!({"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]});
-    });
-    let Some(scene) = scene else { return };
-    let (before, after) = (scene.world.id("a"), scene.world.id("b"));
-    scene.start(&before);
-    scene.checkpoint(&before, &[]);
-    let wait = mark.with_extension("wait");
-    fs::write(&wait, "").unwrap();
-    let null = || Stdio::null();
-    let mut restore = scene
-        .command(&{
-            let mut arguments = scene.with_images("restore", &after, &[]);
-            arguments.insert(1, "--detach");
-            arguments
-        })
-        .stdout(null())
-        .stderr(null())
-        .spawn()
-        .unwrap();
-    until("the hook runs", || mark.exists());
-    restore.kill().unwrap();
-    restore.wait().unwrap();
-    fs::remove_file(&wait).unwrap();
-    fs::remove_file(&mark).unwrap();
-    scene.delete(&after);
+    let Some(mut hanging) = Hanging::new("killed-restore") else { return };
+    hanging.restore.kill().unwrap();
+    hanging.restore.wait().unwrap();
+    fs::remove_file(hanging.mark.with_extension("wait")).unwrap();
+    let (scene, id) = (&hanging.scene, &hanging.id);
+    scene.delete(id);
     until("the last of its processes are reaped", || {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scene.world.assert_nothing_left())).is_ok()
     });
     // The images are as they were.
-    scene.restore(&after, &[]);
+    scene.restore(id, &[]);
     scene.counts();
-    scene.delete(&after);
+    scene.delete(id);
     scene.world.assert_nothing_left();
 }
 
 #[test]
 fn ctrl_c_ends_a_restore_that_hangs() {
-    let mark = std::env::temp_dir().join(format!("rrt-hang-{}", std::process::id()));
-    let scene = Scene::of("hanging", |config| {
-        let script = format!("[ -e {0}.wait ] && >{0} && exec sleep 1000; true", mark.display());
-        config["hooks"] = json!({"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]});
-    });
-    let Some(scene) = scene else { return };
-    let (before, after) = (scene.world.id("a"), scene.world.id("b"));
-    scene.start(&before);
-    scene.checkpoint(&before, &[]);
-    let wait = mark.with_extension("wait");
-    fs::write(&wait, "").unwrap();
-    let mut arguments = scene.with_images("restore", &after, &[]);
-    arguments.insert(1, "--detach");
-    let mut restore = scene.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    until("the hook runs", || mark.exists());
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(restore.id().cast_signed()), nix::sys::signal::SIGINT)
-        .unwrap();
+    let Some(mut hanging) = Hanging::new("hanging") else { return };
+    let pid = nix::unistd::Pid::from_raw(hanging.restore.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::SIGINT).unwrap();
     let mut status = None;
     until("it ends", || {
-        status = restore.try_wait().unwrap();
+        status = hanging.restore.try_wait().unwrap();
         status.is_some()
     });
     assert_eq!(status.unwrap().code(), Some(130));
-    assert_eq!(scene.status(&after), "none");
-    scene.world.assert_nothing_left();
-    fs::remove_file(&wait).unwrap();
-    fs::remove_file(&mark).unwrap();
+    assert_eq!(hanging.scene.status(&hanging.id), "none");
+    hanging.scene.world.assert_nothing_left();
 }
