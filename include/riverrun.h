@@ -1859,7 +1859,8 @@ rr_code rr_checkpoint(struct rr_container *c,
  * `options` are those of `rr_create`, with the same owners: the configuration says where the root filesystem, the
  * mounts and the cgroups are, what the images say of them notwithstanding. The streams in `options->io` take the place
  * of those of the first process that were pipes or sockets; its terminal, where it had one, goes to
- * `console_socket`, or is had by `rr_process_console_fd`. Hooks of the config and `hook` are called as at a create.
+ * `console_socket`, or is had by `rr_process_console_fd`. Hooks of the config and `hook` are called as at a create; none
+ * of `poststart`, which was called when the program was started.
  * `RR_CREATE_NO_PIVOT` and `RR_CREATE_NO_NEW_KEYRING` have no effect. `restore` says where the images are.
  *
  * On success `*out` is the caller's (`rr_container_unref`), and the first process a child of the calling process. On

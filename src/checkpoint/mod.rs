@@ -2,8 +2,9 @@
 //!
 //! `options.rs` is what callers wish; `plan.rs` makes CRIU's options of that, the configuration and the container's
 //! mounts; `apply.rs` speaks with `criu swrk` over a socket; `rpc.rs` holds the messages of that (CRIU's
-//! `images/rpc.proto`); `pages.rs` looks for images that were cut off; `log.rs` finds the lines that tell why it did not succeed. CRIU itself is a program of the host:
-//! `runtime/criu.rs` starts it through the init program, like everything that this library starts.
+//! `images/rpc.proto`); `pages.rs` looks for images that were cut off; `log.rs` finds the lines that tell why it did not
+//! succeed. CRIU itself is a program of the host: `runtime/criu.rs` starts it through the init program, like everything
+//! that this library starts.
 #![forbid(unsafe_code)]
 
 pub(crate) mod apply;
