@@ -89,6 +89,15 @@ fn connected(test: &str, path: &str) -> Option<(Scene, TcpStream)> {
     Some((scene, stream))
 }
 
+/// What is said comes back; from where it was said.
+fn echoed(stream: &mut TcpStream, text: &[u8]) -> SocketAddr {
+    stream.write_all(text).unwrap();
+    let mut echo = vec![0; text.len()];
+    stream.read_exact(&mut echo).unwrap();
+    assert_eq!(echo, text);
+    stream.local_addr().unwrap()
+}
+
 #[test]
 fn a_connection_over_a_veth_goes_on_in_a_network_that_others_made() {
     if crate::support::skipped("connection") {
@@ -97,18 +106,11 @@ fn a_connection_over_a_veth_goes_on_in_a_network_that_others_made() {
     between_two_networks(|path| {
         let Some((scene, mut stream)) = connected("tcp", path) else { return };
         let (before, after) = (scene.world.id("a"), scene.world.id("b"));
-        let mut says = |text: &[u8]| {
-            stream.write_all(text).unwrap();
-            let mut echo = vec![0; text.len()];
-            stream.read_exact(&mut echo).unwrap();
-            assert_eq!(echo, text);
-            stream.local_addr().unwrap()
-        };
-        let local = says(b"before");
+        let local = echoed(&mut stream, b"before");
         // Without the option it is refused, and the connection is untouched.
         let text = scene.fails(&scene.with_images("checkpoint", &before, &[]));
         assert!(text.contains("tcp-established"), "{text}");
-        says(b"refused");
+        echoed(&mut stream, b"refused");
         scene.checkpoint(&before, &["--tcp-established"]);
         // What is sent now is lost on its way, and sent again by the kernel.
         let writer = stream.try_clone().unwrap();
@@ -117,14 +119,7 @@ fn a_connection_over_a_veth_goes_on_in_a_network_that_others_made() {
         let mut echo = [0; 9];
         (&writer).read_exact(&mut echo).unwrap();
         assert_eq!(&echo, b"meanwhile");
-        let mut says = |text: &[u8]| {
-            stream.write_all(text).unwrap();
-            let mut echo = vec![0; text.len()];
-            stream.read_exact(&mut echo).unwrap();
-            assert_eq!(echo, text);
-            stream.local_addr().unwrap()
-        };
-        assert_eq!(says(b"after"), local);
+        assert_eq!(echoed(&mut stream, b"after"), local);
         let inside = fs::read_link(format!("/proc/{}/ns/net", scene.pid(&after))).unwrap();
         assert_eq!(inside, fs::read_link(path).unwrap(), "the namespace is that of the path");
         drop(stream);
