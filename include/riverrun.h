@@ -467,6 +467,53 @@
 #define RR_CRIU_LOCK_SKIP 3
 
 /**
+ * Migrate: all files of the root filesystem are sent, once while the container runs and what has changed since when it is
+ * frozen; without it the target has the same files already. Since 0.1.
+ */
+#define RR_MIGRATE_COPY_ROOTFS (1 << 26)
+
+/**
+ * Migrate: no memory is sent before the container is frozen. Since 0.1.
+ */
+#define RR_MIGRATE_NO_ROUNDS (1 << 27)
+
+/**
+ * Migration: the target has accepted the container. Since 0.1.
+ */
+#define RR_MIGRATION_ACCEPTED 1
+
+/**
+ * Migration: files of the root filesystem were sent; `frozen`: those that had changed since the first time. Since 0.1.
+ */
+#define RR_MIGRATION_FILES 2
+
+/**
+ * Migration: a round of memory was written while the container ran, and sent. Since 0.1.
+ */
+#define RR_MIGRATION_ROUND 3
+
+/**
+ * Migration: memory is not sent in rounds, and `reason` says why: this kernel, or this CRIU, cannot tell which pages have
+ * changed. Since 0.1.
+ */
+#define RR_MIGRATION_NO_ROUNDS 4
+
+/**
+ * Migration: the container is frozen; its downtime begins. Since 0.1.
+ */
+#define RR_MIGRATION_FROZEN 5
+
+/**
+ * Migration: all memory that was left was sent. Since 0.1.
+ */
+#define RR_MIGRATION_IMAGES 6
+
+/**
+ * Migration: the target has restored it, and is told to let it run. Since 0.1.
+ */
+#define RR_MIGRATION_RESTORED 7
+
+/**
  * Status: it is being made. Since 0.1.
  */
 #define RR_CREATING 0
@@ -1138,6 +1185,187 @@ typedef struct rr_restore_options {
 } rr_restore_options;
 
 /**
+ * What happens during a migration, at the source. Since 0.1.
+ */
+typedef struct rr_migration_event {
+  /**
+   * How much of it the library has written; what this header has beyond that is not there.
+   */
+  size_t size;
+  /**
+   * `RR_MIGRATION_*`; a later version may have more: pass them over.
+   */
+  int32_t type;
+  /**
+   * ROUND: its number, from 1 on.
+   */
+  uint32_t round;
+  /**
+   * FILES, ROUND, IMAGES: how many files were sent, with directories, links and the like.
+   */
+  uint64_t files;
+  /**
+   * FILES, ROUND, IMAGES: bytes on the stream for it.
+   */
+  uint64_t bytes;
+  /**
+   * FILES, ROUND, IMAGES: nanoseconds that the sending took.
+   */
+  uint64_t sending_ns;
+  /**
+   * ROUND, IMAGES: bytes of memory that no round before had.
+   */
+  uint64_t memory;
+  /**
+   * FILES: 1 if the container is frozen.
+   */
+  uint32_t frozen;
+  /**
+   * 0.
+   */
+  uint32_t reserved0;
+  /**
+   * NO_ROUNDS: one line, borrowed until the function returns; else NULL.
+   */
+  const char *reason;
+} rr_migration_event;
+
+/**
+ * Receives what happens during a migration: `data` is the options' `progress_data`, `event` borrowed until it returns.
+ *
+ * It runs on the thread that called `rr_migrate`, during that call and never after it. What it takes from
+ * `RR_MIGRATION_FROZEN` on is downtime. It may call this library, but not for the container that is migrated. It must not
+ * unwind (C++ exceptions), longjmp, or give away a handle that the call uses; to end the migration it makes the call's
+ * `cancel_fd` readable. Since 0.1.
+ */
+typedef void (*rr_migration_fn)(void *data, const struct rr_migration_event *event);
+
+/**
+ * How a container is sent away. NULL in its place, or all zero: the target has its files, and memory goes in rounds. Fill
+ * it with `rr_migrate_options_init`. Everything in it is copied or only borrowed for the call. Since 0.1.
+ */
+typedef struct rr_migrate_options {
+  /**
+   * Set by `rr_migrate_options_init`.
+   */
+  size_t size;
+  /**
+   * `RR_MIGRATE_*`; `RR_CRIU_TCP_ESTABLISHED`, `_EXT_UNIX_SK`, `_SHELL_JOB` and `_FILE_LOCKS`, which hold for the target
+   * as well; `RR_CHECKPOINT_LINK_REMAP` and `_TCP_SKIP_IN_FLIGHT`.
+   */
+  uint64_t flags;
+  /**
+   * At most so many rounds of memory while the container runs; 0: 8.
+   */
+  uint32_t rounds;
+  /**
+   * Milliseconds that the other side may say nothing before it counts as gone; 0: 300000.
+   */
+  uint32_t patience_ms;
+  /**
+   * A directory in which images are kept until all is over; NULL: that for temporary files.
+   */
+  const char *work;
+  /**
+   * `RR_CRIU_CGROUPS_*`.
+   */
+  uint32_t manage_cgroups;
+  /**
+   * `RR_CRIU_LOCK_*`.
+   */
+  uint32_t network_lock;
+  /**
+   * CRIU's program; NULL: the first `criu` in the usual directories.
+   */
+  const char *criu;
+  /**
+   * Told what happens; NULL: nobody.
+   */
+  rr_migration_fn progress;
+  /**
+   * The first argument of `progress`.
+   */
+  void *progress_data;
+  /**
+   * Deadline and cancellation; NULL: neither.
+   */
+  const struct rr_call *call;
+} rr_migrate_options;
+
+/**
+ * How a container is received, beside how it is created. NULL in its place, or all zero: the default of everything. Fill it
+ * with `rr_receive_options_init`. Everything in it is copied or only borrowed for the call. Since 0.1.
+ */
+typedef struct rr_receive_options {
+  /**
+   * Set by `rr_receive_options_init`.
+   */
+  size_t size;
+  /**
+   * 0.
+   */
+  uint64_t flags;
+  /**
+   * At most so many bytes of files and images are stored; 0: any number.
+   */
+  uint64_t limit;
+  /**
+   * Milliseconds that the other side may say nothing before it counts as gone; 0: 300000.
+   */
+  uint32_t patience_ms;
+  /**
+   * `RR_CRIU_CGROUPS_*`.
+   */
+  uint32_t manage_cgroups;
+  /**
+   * `RR_CRIU_LOCK_*`.
+   */
+  uint32_t network_lock;
+  /**
+   * 0.
+   */
+  uint32_t reserved0;
+  /**
+   * A directory in which images are kept until all is over; NULL: that for temporary files.
+   */
+  const char *work;
+  /**
+   * CRIU's program; NULL: the first `criu` in the usual directories.
+   */
+  const char *criu;
+} rr_receive_options;
+
+/**
+ * A migration that has succeeded. Set `size` to `sizeof(rr_migrated)` before the call; only so much is written. Since 0.1.
+ */
+typedef struct rr_migrated {
+  /**
+   * `sizeof(rr_migrated)`, set by the caller.
+   */
+  size_t size;
+  /**
+   * The first process, in the target's pid namespace.
+   */
+  pid_t pid;
+  /**
+   * Rounds of memory before the container was frozen.
+   */
+  uint32_t rounds;
+  /**
+   * On the stream, both ways.
+   */
+  uint64_t bytes;
+  /**
+   * Nanoseconds from the moment at which the container was to be frozen until the target said that it runs.
+   */
+  uint64_t downtime_ns;
+  /**
+   * Nanoseconds, all of it.
+   */
+  uint64_t total_ns;
+} rr_migrated;
+
+/**
  * What a container is doing. Set `size` to `sizeof(rr_state_info)` before the call; only so much is written.
  * Since 0.1.
  */
@@ -1499,7 +1727,7 @@ const char *rr_version_string(void);
  * `"checkpoint"` (`rr_checkpoint`, `rr_restore`), `"config-bytes"` (a config without a bundle), `"console"`
  * (terminals), `"detached"` (`RR_CREATE_DETACHED`), `"events"` (`rr_events`), `"exec"`, `"fd-map"` (further
  * descriptors by number), `"hook"` (`rr_hook_fn`), `"init-memfd"` (no helper program need be installed), `"log"`,
- * `"notify"` (`RR_CREATE_NOTIFY`), `"open-cgroup"`, `"open-ns"`, `"pause"`, `"rootfs-fd"` (a root filesystem by descriptor), `"seccomp-fd"`
+ * `"migrate"` (`rr_migrate`, `rr_receive`), `"notify"` (`RR_CREATE_NOTIFY`), `"open-cgroup"`, `"open-ns"`, `"pause"`, `"rootfs-fd"` (a root filesystem by descriptor), `"seccomp-fd"`
  * (`rr_take_seccomp_fd`), `"stats"` (`rr_stats`), `"stdio-pipe"` and `"update"`.
  *
  * It is about the library, not about the host or its kernel; what those lack a call says with `RR_E_UNSUPPORTED`. A
@@ -1876,6 +2104,70 @@ rr_code rr_restore(struct rr_context *ctx,
                    const char *id,
                    const struct rr_create_options *options,
                    const struct rr_restore_options *restore,
+                   struct rr_container **out,
+                   struct rr_error **err);
+
+/**
+ * Fills options with the default of everything: pass `sizeof(rr_migrate_options)` as `size`.
+ *
+ * NULL is fine. Any thread, does not block. Since 0.1.
+ */
+void rr_migrate_options_init(struct rr_migrate_options *options, size_t size);
+
+/**
+ * Fills options with the default of everything: pass `sizeof(rr_receive_options)` as `size`.
+ *
+ * NULL is fine. Any thread, does not block. Since 0.1.
+ */
+void rr_receive_options_init(struct rr_receive_options *options, size_t size);
+
+/**
+ * Sends a running container to whoever calls `rr_receive`, or `riverrun receive`, at the other end of `socket`, a connected
+ * stream socket of any family, and deletes it here once it runs there. At no time do two copies run.
+ *
+ * `socket` stays the caller's, who closes it afterwards: what is left in it says nothing more. Nothing on it is encrypted and
+ * nobody proves who they are. CRIU is needed as for `rr_checkpoint`, and a freezer (`RR_E_CGROUP`). `out` may be NULL;
+ * else `out->size` must be set. Hooks are called as at `rr_delete`. The handle remains to be given back.
+ *
+ * Until the target is told to run it every failure leaves the container running here and nothing there. If nothing is heard
+ * from the target after that, the container stays here *paused*: the error's detail `"migration"` is `"undecided"` then, and
+ * only a look at the target tells whether to `rr_resume` or to `rr_delete` it.
+ *
+ * Any thread. Blocks until the container runs there, as long as `options->call` allows, and up to five seconds more to tell the
+ * other side that it does not; from the moment at which the target is told to run it, only the other side's silence ends it.
+ * Other calls that change the container wait. Since 0.1; criu(8).
+ *
+ * Errors: those of `rr_checkpoint`; `RR_E_INVALID_ARGUMENT` (NULL, no stream socket), `RR_E_PAUSED` (resume it first),
+ * `RR_E_UNSUPPORTED` (the other side is of another version, or cannot have it; unknown bits), `RR_E_CGROUP`, and whatever
+ * code the target gives its own failure.
+ */
+rr_code rr_migrate(struct rr_container *c,
+                   int socket,
+                   const struct rr_migrate_options *options,
+                   struct rr_migrated *out,
+                   struct rr_error **err);
+
+/**
+ * Receives a container from whoever calls `rr_migrate`, or `riverrun migrate`, at the other end of `socket`, a connected
+ * stream socket of any family. It runs when this returns.
+ *
+ * `socket` stays the caller's, who closes it afterwards. Whoever can write to it is as good as root: the configuration comes
+ * with the container, hooks and all, and images are as good as programs. `id` is what the container is called here; NULL: as
+ * at the source. `options`, which may be NULL, are those of `rr_restore`, but that neither a bundle nor a config is
+ * needed: `bundle` is the directory that relative paths start in (NULL: that of the source's path), and one that is made if
+ * the source sends the root filesystem; `config` is used in place of the source's. `receive` may be NULL.
+ *
+ * On success `*out` is the caller's (`rr_container_unref`), and the first process a child of the calling process. On failure
+ * nothing is left behind, and the source's container runs on. Any thread. Blocks as `rr_migrate` does. Since 0.1; criu(8).
+ *
+ * Errors: those of `rr_restore`; `RR_E_EXISTS` (an id or a bundle that is there), `RR_E_INVALID_ARGUMENT` (no stream socket),
+ * `RR_E_UNSUPPORTED` (a source of another version or architecture), and whatever code the source gives its own failure.
+ */
+rr_code rr_receive(struct rr_context *ctx,
+                   int socket,
+                   const char *id,
+                   const struct rr_create_options *options,
+                   const struct rr_receive_options *receive,
                    struct rr_container **out,
                    struct rr_error **err);
 

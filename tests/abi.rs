@@ -151,6 +151,26 @@ fn container_becomes_files_and_lives_again_from_c() {
 }
 
 #[test]
+fn container_moves_to_another_context_from_c() {
+    const TEST: &str = "container_moves_to_another_context_from_c";
+    if !root_or_skip(TEST) {
+        return;
+    }
+    match criu::program() {
+        Ok(criu) => {
+            let _alone = criu::alone();
+            let scene = Scene::new("migrate");
+            let count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done";
+            let counter = scene.bundle("counter", &["/bin/sh", "-c", count]);
+            let folder = scene.path().to_str().expect("the scene has a plain name").to_owned();
+            let criu = criu.to_str().expect("a peer has a plain name");
+            keeps_its_promises("migrate", &scene, &[&counter, &folder, criu]);
+        }
+        Err(reason) => eprintln!("skipped: {TEST}: {reason}"),
+    }
+}
+
+#[test]
 fn host_has_hooks_the_root_orphans_and_listeners_in_its_own_hands() {
     if !root_or_skip("host_has_hooks_the_root_orphans_and_listeners_in_its_own_hands") {
         return;
@@ -331,6 +351,10 @@ fn layouts_are_the_same_on_both_sides() {
             size flags images images_fd_plus1 work_fd_plus1 work manage_cgroups network_lock lsm_profile
             lsm_mount_context criu
         }
+        rr_migration_event { size r#type round files bytes sending_ns memory frozen reserved0 reason }
+        rr_migrate_options { size flags rounds patience_ms work manage_cgroups network_lock criu progress progress_data call }
+        rr_receive_options { size flags limit patience_ms manage_cgroups network_lock reserved0 work criu }
+        rr_migrated { size pid rounds bytes downtime_ns total_ns }
         rr_update_options { size flags l3_cache_schema mem_bw_schema call }
         rr_state_info { size status pid start_time created_ns }
         rr_exit { size code sig flags exited_ns }

@@ -29,6 +29,7 @@ const FILES: &[&str] = &[
     "exec",
     "update",
     "checkpoint",
+    "migrate",
     "state",
     "inside",
     "spec",

@@ -300,7 +300,7 @@ unsafe fn restore_options<'call>(options: &rr_restore_options) -> Result<Restore
     })
 }
 
-fn criu(flags: u64, cgroups: u32, lock: u32, criu: Option<PathBuf>) -> Result<CriuOptions> {
+pub(super) fn criu(flags: u64, cgroups: u32, lock: u32, criu: Option<PathBuf>) -> Result<CriuOptions> {
     let unknown = |name: &str, number: u32| unsupported(name, format!("{number} is not known here"));
     Ok(CriuOptions {
         tcp_established: flags & RR_CRIU_TCP_ESTABLISHED != 0,

@@ -176,9 +176,26 @@ const RR_CREATE_KNOWN: u64 = RR_CREATE_DETACHED
     | RR_CREATE_WANT_SECCOMP_FD
     | RR_CREATE_NOTIFY;
 
+/// Options that say what is created.
+///
 /// # Safety
 /// Rules 3 to 6 of `ffi`'s list.
 pub(super) unsafe fn read_options<'call>(
+    options: *const rr_create_options,
+) -> Result<(CreateOptions<'call>, Pipes)> {
+    // SAFETY: rules 3 to 6 are passed on.
+    let (options, pipes) = unsafe { read_create_options(options)? };
+    if options.bundle.is_none() && options.config.is_none() {
+        return Err(invalid("options", "it has neither a bundle nor a config"));
+    }
+    Ok((options, pipes))
+}
+
+/// Options that may leave open what is created.
+///
+/// # Safety
+/// Rules 3 to 6 of `ffi`'s list.
+pub(super) unsafe fn read_create_options<'call>(
     options: *const rr_create_options,
 ) -> Result<(CreateOptions<'call>, Pipes)> {
     // SAFETY: rule 3 is passed on.
@@ -193,9 +210,6 @@ pub(super) unsafe fn read_options<'call>(
         // SAFETY: rule 4 is passed on.
         Some(unsafe { slice(options.config.cast::<u8>(), options.config_len, "config")? }.to_vec())
     };
-    if bundle.is_none() && config.is_none() {
-        return Err(invalid("options", "it has neither a bundle nor a config"));
-    }
     let rootfs = match options.rootfs_fd_plus1 {
         0 => None,
         // SAFETY: rule 5 is passed on.

@@ -38,6 +38,7 @@ const FEATURES: &[&CStr] = &[
     c"hook",
     c"init-memfd",
     c"log",
+    c"migrate",
     c"notify",
     c"open-cgroup",
     c"open-ns",
@@ -69,7 +70,7 @@ pub extern "C" fn rr_version_string() -> *const c_char {
 /// `"checkpoint"` (`rr_checkpoint`, `rr_restore`), `"config-bytes"` (a config without a bundle), `"console"`
 /// (terminals), `"detached"` (`RR_CREATE_DETACHED`), `"events"` (`rr_events`), `"exec"`, `"fd-map"` (further
 /// descriptors by number), `"hook"` (`rr_hook_fn`), `"init-memfd"` (no helper program need be installed), `"log"`,
-/// `"notify"` (`RR_CREATE_NOTIFY`), `"open-cgroup"`, `"open-ns"`, `"pause"`, `"rootfs-fd"` (a root filesystem by descriptor), `"seccomp-fd"`
+/// `"migrate"` (`rr_migrate`, `rr_receive`), `"notify"` (`RR_CREATE_NOTIFY`), `"open-cgroup"`, `"open-ns"`, `"pause"`, `"rootfs-fd"` (a root filesystem by descriptor), `"seccomp-fd"`
 /// (`rr_take_seccomp_fd`), `"stats"` (`rr_stats`), `"stdio-pipe"` and `"update"`.
 ///
 /// It is about the library, not about the host or its kernel; what those lack a call says with `RR_E_UNSUPPORTED`. A

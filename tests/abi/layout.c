@@ -108,6 +108,50 @@ FIELD(rr_restore_options, lsm_profile, 48);
 FIELD(rr_restore_options, lsm_mount_context, 56);
 FIELD(rr_restore_options, criu, 64);
 
+WHOLE(rr_migration_event, 64);
+FIELD(rr_migration_event, size, 0);
+FIELD(rr_migration_event, type, 8);
+FIELD(rr_migration_event, round, 12);
+FIELD(rr_migration_event, files, 16);
+FIELD(rr_migration_event, bytes, 24);
+FIELD(rr_migration_event, sending_ns, 32);
+FIELD(rr_migration_event, memory, 40);
+FIELD(rr_migration_event, frozen, 48);
+FIELD(rr_migration_event, reserved0, 52);
+FIELD(rr_migration_event, reason, 56);
+
+WHOLE(rr_migrate_options, 72);
+FIELD(rr_migrate_options, size, 0);
+FIELD(rr_migrate_options, flags, 8);
+FIELD(rr_migrate_options, rounds, 16);
+FIELD(rr_migrate_options, patience_ms, 20);
+FIELD(rr_migrate_options, work, 24);
+FIELD(rr_migrate_options, manage_cgroups, 32);
+FIELD(rr_migrate_options, network_lock, 36);
+FIELD(rr_migrate_options, criu, 40);
+FIELD(rr_migrate_options, progress, 48);
+FIELD(rr_migrate_options, progress_data, 56);
+FIELD(rr_migrate_options, call, 64);
+
+WHOLE(rr_receive_options, 56);
+FIELD(rr_receive_options, size, 0);
+FIELD(rr_receive_options, flags, 8);
+FIELD(rr_receive_options, limit, 16);
+FIELD(rr_receive_options, patience_ms, 24);
+FIELD(rr_receive_options, manage_cgroups, 28);
+FIELD(rr_receive_options, network_lock, 32);
+FIELD(rr_receive_options, reserved0, 36);
+FIELD(rr_receive_options, work, 40);
+FIELD(rr_receive_options, criu, 48);
+
+WHOLE(rr_migrated, 40);
+FIELD(rr_migrated, size, 0);
+FIELD(rr_migrated, pid, 8);
+FIELD(rr_migrated, rounds, 12);
+FIELD(rr_migrated, bytes, 16);
+FIELD(rr_migrated, downtime_ns, 24);
+FIELD(rr_migrated, total_ns, 32);
+
 WHOLE(rr_state_info, 32);
 FIELD(rr_state_info, size, 0);
 FIELD(rr_state_info, status, 8);

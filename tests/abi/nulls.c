@@ -28,6 +28,8 @@ static void without_error(rr_context *ctx) {
   CHECK(rr_update(NULL, NULL, 0, NULL, NULL) == BAD);
   CHECK(rr_checkpoint(NULL, NULL, NULL) == BAD);
   CHECK(rr_restore(NULL, NULL, NULL, NULL, NULL, NULL) == BAD);
+  CHECK(rr_migrate(NULL, -1, NULL, NULL, NULL) == BAD);
+  CHECK(rr_receive(NULL, -1, NULL, NULL, NULL, NULL, NULL) == BAD);
   CHECK(rr_init_process(NULL, NULL, NULL) == BAD);
   CHECK(rr_state(NULL, NULL, NULL) == BAD);
   CHECK(rr_state_json(NULL, NULL, NULL) == BAD);
@@ -72,6 +74,10 @@ static void with_error(rr_context *ctx) {
   EXPECT(BAD, rr_restore(ctx, "id", &options, NULL, NULL, &err));
   EXPECT(BAD, rr_restore(ctx, "id", &options, NULL, &c, &err)); /* no images */
   EXPECT(BAD, rr_checkpoint(NULL, NULL, &err));
+  EXPECT(BAD, rr_migrate(NULL, 0, NULL, NULL, &err));
+  EXPECT(BAD, rr_receive(NULL, 0, "id", NULL, NULL, &c, &err));
+  EXPECT(BAD, rr_receive(ctx, 0, "id", NULL, NULL, NULL, &err));
+  EXPECT(BAD, rr_receive(ctx, -1, NULL, NULL, NULL, &c, &err)); /* nowhere from */
   EXPECT(BAD, rr_open(NULL, "id", &c, &err));
   EXPECT(BAD, rr_open(ctx, NULL, &c, &err));
   EXPECT(BAD, rr_open(ctx, "id", NULL, &err));
@@ -95,6 +101,8 @@ static void what_gives_and_frees(void) {
   rr_update_options_init(NULL, 64);
   rr_checkpoint_options_init(NULL, 64);
   rr_restore_options_init(NULL, 64);
+  rr_migrate_options_init(NULL, 64);
+  rr_receive_options_init(NULL, 64);
   rr_io_init(NULL, 64);
   rr_error_free(NULL);
   rr_buf_free(NULL);

@@ -88,6 +88,15 @@ RR_CRIU_LOCK_DEFAULT = 0
 RR_CRIU_LOCK_IPTABLES = 1
 RR_CRIU_LOCK_NFTABLES = 2
 RR_CRIU_LOCK_SKIP = 3
+RR_MIGRATE_COPY_ROOTFS = (1 << 26)
+RR_MIGRATE_NO_ROUNDS = (1 << 27)
+RR_MIGRATION_ACCEPTED = 1
+RR_MIGRATION_FILES = 2
+RR_MIGRATION_ROUND = 3
+RR_MIGRATION_NO_ROUNDS = 4
+RR_MIGRATION_FROZEN = 5
+RR_MIGRATION_IMAGES = 6
+RR_MIGRATION_RESTORED = 7
 RR_CREATING = 0
 RR_CREATED = 1
 RR_RUNNING = 2
@@ -131,6 +140,8 @@ RR_PRESSURE_IO = 3
 rr_log_fn = CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_size_t, c_char_p)
 
 rr_hook_fn = CFUNCTYPE(c_int32, c_void_p, c_int, c_int, c_char_p, c_size_t)
+
+rr_migration_fn = CFUNCTYPE(None, c_void_p, POINTER(rr_migration_event))
 
 
 class rr_buf(Structure):
@@ -286,6 +297,70 @@ class rr_restore_options(Structure):
         ("lsm_profile", c_char_p),
         ("lsm_mount_context", c_char_p),
         ("criu", c_char_p),
+    ]
+
+
+class rr_migration_event(Structure):
+    """`rr_migration_event` of the header."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("type", c_int32),
+        ("round", c_uint32),
+        ("files", c_uint64),
+        ("bytes", c_uint64),
+        ("sending_ns", c_uint64),
+        ("memory", c_uint64),
+        ("frozen", c_uint32),
+        ("reserved0", c_uint32),
+        ("reason", c_char_p),
+    ]
+
+
+class rr_migrate_options(Structure):
+    """`rr_migrate_options` of the header."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("flags", c_uint64),
+        ("rounds", c_uint32),
+        ("patience_ms", c_uint32),
+        ("work", c_char_p),
+        ("manage_cgroups", c_uint32),
+        ("network_lock", c_uint32),
+        ("criu", c_char_p),
+        ("progress", rr_migration_fn),
+        ("progress_data", c_void_p),
+        ("call", POINTER(rr_call)),
+    ]
+
+
+class rr_receive_options(Structure):
+    """`rr_receive_options` of the header."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("flags", c_uint64),
+        ("limit", c_uint64),
+        ("patience_ms", c_uint32),
+        ("manage_cgroups", c_uint32),
+        ("network_lock", c_uint32),
+        ("reserved0", c_uint32),
+        ("work", c_char_p),
+        ("criu", c_char_p),
+    ]
+
+
+class rr_migrated(Structure):
+    """`rr_migrated` of the header."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("pid", c_int),
+        ("rounds", c_uint32),
+        ("bytes", c_uint64),
+        ("downtime_ns", c_uint64),
+        ("total_ns", c_uint64),
     ]
 
 
@@ -450,6 +525,10 @@ FUNCTIONS = [
     ("rr_restore_options_init", None, [POINTER(rr_restore_options), c_size_t]),
     ("rr_checkpoint", c_int32, [c_void_p, POINTER(rr_checkpoint_options), POINTER(c_void_p)]),
     ("rr_restore", c_int32, [c_void_p, c_char_p, POINTER(rr_create_options), POINTER(rr_restore_options), POINTER(c_void_p), POINTER(c_void_p)]),
+    ("rr_migrate_options_init", None, [POINTER(rr_migrate_options), c_size_t]),
+    ("rr_receive_options_init", None, [POINTER(rr_receive_options), c_size_t]),
+    ("rr_migrate", c_int32, [c_void_p, c_int, POINTER(rr_migrate_options), POINTER(rr_migrated), POINTER(c_void_p)]),
+    ("rr_receive", c_int32, [c_void_p, c_int, c_char_p, POINTER(rr_create_options), POINTER(rr_receive_options), POINTER(c_void_p), POINTER(c_void_p)]),
     ("rr_state", c_int32, [c_void_p, POINTER(rr_state_info), POINTER(c_void_p)]),
     ("rr_state_json", c_int32, [c_void_p, POINTER(rr_buf), POINTER(c_void_p)]),
     ("rr_list_json", c_int32, [c_void_p, POINTER(rr_buf), POINTER(c_void_p)]),
