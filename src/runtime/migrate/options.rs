@@ -23,8 +23,13 @@ pub enum RootfsTransfer {
 pub struct MigrateOptions {
     /// How the target comes by the root filesystem.
     pub rootfs: RootfsTransfer,
-    /// At most so many rounds of memory while the container runs; 0: it is frozen at once.
+    /// At most so many rounds of memory while the container runs; 0: it is frozen at once. None with [`lazy`](Self::lazy).
     pub rounds: u32,
+    /// Memory goes over CRIU's page server straight into the target's images, and is never written here.
+    pub page_server: bool,
+    /// The container runs at the target before its memory is there, which comes when it is touched, or behind that
+    /// (post-copy, userfaultfd). Until all of it is there the source is needed: if its host dies, the container is lost.
+    pub lazy: bool,
     /// How long the other side may say nothing before it counts as gone.
     pub patience: Duration,
     /// Where images are kept until all is over; `None`: a new directory in that for temporary files.
@@ -42,6 +47,8 @@ impl Default for MigrateOptions {
         Self {
             rootfs: RootfsTransfer::Shared,
             rounds: DEFAULT_ROUNDS,
+            page_server: false,
+            lazy: false,
             patience: DEFAULT_PATIENCE,
             work: None,
             criu: CriuOptions::default(),
@@ -134,6 +141,13 @@ pub enum MigrationEvent {
     },
     /// The target has restored it, and is told to let it run.
     Restored,
+    /// With [`MigrateOptions::lazy`]: it runs there, and the rest of its memory is still here.
+    Running {
+        /// The first process, in the target's pid namespace.
+        pid: i32,
+        /// The downtime is over.
+        downtime: Duration,
+    },
 }
 
 /// A migration that has succeeded.

@@ -48,6 +48,10 @@ impl Container {
     ) -> Result<Migrated> {
         let begun = Instant::now();
         let deadline = Deadline::begin(call, "migrate container")?;
+        if options.lazy || options.page_server {
+            // TODO(#7): both, next.
+            return Err(Error::new(Kind::Unsupported, "migrate container: no page server yet"));
+        }
         let (state, config) = self.to_be_sent()?;
         let stream = Stream::new(socket, options.patience, (deadline.until(), deadline.cancel()))?;
         let tree = match options.rootfs {

@@ -29,7 +29,7 @@ pub(super) const SHELL_JOB: Flag =
 pub(super) const FILE_LOCKS: Flag = switch("file-locks", None, "keep file locks");
 const LAZY_PAGES: Flag =
     switch("lazy-pages", None, "bring memory over when it is touched, by userfaultfd and criu lazy-pages");
-const AUTO_DEDUP: Flag =
+pub(super) const AUTO_DEDUP: Flag =
     switch("auto-dedup", None, "free memory images of a parent that are superfluous now");
 pub(super) const MANAGE_CGROUPS: Flag = or(
     one(

@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::criu::{
-    EXT_UNIX_SK, FILE_LOCKS, LINK_REMAP, MANAGE_CGROUPS, NETWORK_LOCK, SHELL_JOB, TCP_ESTABLISHED,
-    TCP_SKIP_IN_FLIGHT,
+    AUTO_DEDUP, EXT_UNIX_SK, FILE_LOCKS, LINK_REMAP, MANAGE_CGROUPS, NETWORK_LOCK, SHELL_JOB,
+    TCP_ESTABLISHED, TCP_SKIP_IN_FLIGHT,
 };
 use super::table::{
     CONFIG, CONSOLE_SOCKET, ID, NO_NEW_KEYRING, NO_PIVOT, PID_FILE, PIDFD_SOCKET, one, or, switch,
@@ -60,6 +60,17 @@ pub(super) const MIGRATE: Command = Command {
             ),
             "8",
         ),
+        switch(
+            "page-server",
+            None,
+            "send memory straight into the other host's images, through CRIU's page server, and write none here",
+        ),
+        switch(
+            "lazy",
+            None,
+            "let it run there before its memory is there, which comes when it is touched (userfaultfd); if this host dies meanwhile it is lost",
+        ),
+        AUTO_DEDUP,
         or(
             one(
                 "progress",

@@ -33,6 +33,8 @@ pub(crate) fn migrate(session: &Session, matches: &Matches) -> Outcome {
     let options = MigrateOptions {
         rootfs,
         rounds,
+        page_server: matches.switch("page-server"),
+        lazy: matches.switch("lazy"),
         patience: patience(matches)?.unwrap_or(default.patience),
         work: path_option(matches, "work-path")?,
         criu: criu_options(matches)?,
