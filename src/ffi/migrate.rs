@@ -40,6 +40,8 @@ pub const RR_MIGRATION_FROZEN: i32 = 5;
 pub const RR_MIGRATION_IMAGES: i32 = 6;
 /// Migration: the target has restored it, and is told to let it run. Since 0.1.
 pub const RR_MIGRATION_RESTORED: i32 = 7;
+/// Migration: it runs there, and the rest of its memory is still here (a lazy migration). Since 0.1.
+pub const RR_MIGRATION_RUNNING: i32 = 8;
 
 /// What happens during a migration, at the source. Since 0.1.
 #[repr(C)]
@@ -322,6 +324,7 @@ unsafe fn migrate_options(options: &rr_migrate_options) -> Result<MigrateOptions
         criu: criu(flags, options.manage_cgroups, options.network_lock, unsafe { path(options.criu) })?,
         link_remap: flags & RR_CHECKPOINT_LINK_REMAP != 0,
         tcp_skip_in_flight: flags & RR_CHECKPOINT_TCP_SKIP_IN_FLIGHT != 0,
+        ..default
     })
 }
 
@@ -380,6 +383,7 @@ fn flat_event(event: &MigrationEvent) -> (rr_migration_event, Option<CString>) {
             totals = Some(sent);
         }
         MigrationEvent::Restored => flat.r#type = RR_MIGRATION_RESTORED,
+        MigrationEvent::Running { .. } => flat.r#type = RR_MIGRATION_RUNNING,
     }
     if let Some(sent) = totals {
         (flat.files, flat.bytes, flat.sending_ns) = (sent.files, sent.bytes, nanoseconds(sent.time));
