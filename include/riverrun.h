@@ -514,6 +514,11 @@
 #define RR_MIGRATION_RESTORED 7
 
 /**
+ * Migration: it runs there, and the rest of its memory is still here (a lazy migration). Since 0.1.
+ */
+#define RR_MIGRATION_RUNNING 8
+
+/**
  * Status: it is being made. Since 0.1.
  */
 #define RR_CREATING 0
