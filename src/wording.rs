@@ -20,6 +20,8 @@ pub(crate) const START_RUNNING: &str = "cannot start an already running containe
 pub(crate) const EXEC_STOPPED: &str = "cannot exec in a stopped container";
 pub(crate) const EXEC_PAUSED: &str = "cannot exec in a paused container (use --ignore-paused to override)";
 pub(crate) const CONFIG_NOT_FOUND: &str = "JSON specification file config.json not found";
+/// A `config.json` that is the word `null`.
+pub(crate) const CONFIG_NULL: &str = "config cannot be null";
 pub(crate) const PROCESS_EMPTY: &str = "process property must not be empty";
 pub(crate) const CWD_RELATIVE: &str = "Cwd must be an absolute path";
 pub(crate) const ARGS_EMPTY: &str = "args must not be empty";
@@ -35,6 +37,14 @@ pub(crate) const NOT_IN_PATH: &str = "executable file not found in $PATH";
 /// delete -f of a rootless container without cgroups, create with limits.
 pub(crate) const ROOTLESS_CGROUP: &str =
     "rootless needs no limits + no cgrouppath when no permission is granted for cgroups";
+
+/// A cgroup that somebody else froze: the container would stand still before it begins.
+pub(crate) const CGROUP_FROZEN: &str = "container's cgroup unexpectedly frozen";
+
+/// A cgroup with processes that are not the container's.
+pub(crate) fn cgroup_not_empty(members: usize) -> String {
+    format!("container's cgroup is not empty: {members} process(es) found")
+}
 
 /// `--systemd-cgroup` where another program is pid 1.
 pub(crate) const NO_SYSTEMD: &str = "systemd not running on this host, cannot use systemd cgroups manager";

@@ -173,13 +173,13 @@ fn empty(path: &Path) -> io::Result<()> {
         fs::read_to_string(path.join(name)).is_ok_and(|text| text.trim_end() == value)
     };
     if is("cgroup.freeze", "1") || is("freezer.state", "FROZEN") {
-        return Err(io::Error::other("container's cgroup unexpectedly frozen"));
+        return Err(io::Error::other(wording::CGROUP_FROZEN));
     }
     let mut members = Vec::new();
     collect(path, &mut members)?;
     match members.len() {
         0 => Ok(()),
-        n => Err(io::Error::other(format!("container's cgroup is not empty: {n} process(es) found"))),
+        members => Err(io::Error::other(wording::cgroup_not_empty(members))),
     }
 }
 

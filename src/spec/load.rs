@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::repair::repair;
 use crate::error::{Error, Kind, Result};
+use crate::wording;
 
 /// No configuration is this long; a longer one is a mistake or an attack.
 const LONGEST: usize = 64 << 20;
@@ -40,8 +41,11 @@ fn parse_document<T: DeserializeOwned>(
     if bytes.len() > LONGEST {
         return Err(invalid(String::from("longer than 64 MiB")));
     }
+    if bytes.trim_ascii() == b"null" && process.is_some() {
+        return Err(Error::new(Kind::InvalidSpec, wording::CONFIG_NULL));
+    }
     // An array of values in the order of the fields is a struct to serde, and nothing to the specification.
-    if bytes.trim_ascii_start().first().is_some_and(|byte| *byte == b'[') {
+    if bytes.trim_ascii_start().first().is_some_and(|byte| *byte != b'{') {
         return Err(invalid(String::from("not an object")));
     }
     if let Ok(document) = serde_json::from_slice(bytes) {
@@ -82,6 +86,14 @@ mod tests {
             "{}",
             refused(config)
         );
+    }
+
+    #[test]
+    fn what_is_no_object_is_told() {
+        assert_eq!(refused(" null\n"), "config cannot be null");
+        for text in ["[]", "0", "\"x\"", "nul", "x", "\0"] {
+            assert_eq!(refused(text), "load config.json: not an object", "{text:?}");
+        }
     }
 
     #[test]

@@ -330,6 +330,8 @@ const ROWS: &[Row] = &[
     row("spec -b running", 1, "", "File config.json exists. Remove it first"),
     row("spec -b nowhere", 1, "", "chdir nowhere: no such file or directory"),
     // Errors of a configuration.
+    row("create -b b x", 1, "", "runc create failed: config cannot be null").with(null).unlike_old("it dies of a nil pointer"),
+    row("create -b b x", 1, "", "runc create failed: load config.json: not an object").with(number).unlike("Go's words for a type"),
     row("create -b b x", 1, "", "runc create failed: process property must not be empty").with(no_process),
     row("create -b b x", 1, "", "runc create failed: args must not be empty").with(no_args),
     row("create -b b x", 1, "", "runc create failed: Cwd must be an absolute path").with(relative_cwd),
@@ -379,6 +381,14 @@ fn dies_of_9(config: &mut Value) {
 
 fn terminal(config: &mut Value) {
     config["process"]["terminal"] = json!(true);
+}
+
+fn null(config: &mut Value) {
+    *config = Value::Null;
+}
+
+fn number(config: &mut Value) {
+    *config = json!(3);
 }
 
 fn no_process(config: &mut Value) {
