@@ -9,6 +9,8 @@
 mod cancelled;
 #[path = "cli/contract.rs"]
 mod contract;
+#[path = "cli/debug.rs"]
+mod debug;
 #[path = "cli/exec.rs"]
 mod exec;
 #[path = "cli/foreground.rs"]
@@ -19,6 +21,8 @@ mod in_tmux;
 mod lifecycle;
 #[path = "cli/notify.rs"]
 mod notify;
+#[path = "cli/refusals.rs"]
+mod refusals;
 #[path = "cli/rootless.rs"]
 mod rootless;
 #[path = "cli/rows.rs"]

@@ -5,7 +5,7 @@ use super::code::rr_code;
 use super::error::rr_error;
 use super::guard::{attempt, report};
 use super::handle::{self, Handle};
-use super::log::{rr_log_fn, sink};
+use super::log::{least, rr_log_fn, sink};
 use super::sized::{self, Sized};
 use crate::{CgroupManager, Context, ContextOptions, Level, LogSink, Result};
 use std::ffi::{c_char, c_void};
@@ -148,13 +148,15 @@ unsafe fn new(options: rr_context_options) -> Result<rr_context> {
         (false, true) => CgroupManager::Disabled,
         (false, false) => CgroupManager::Cgroupfs,
     };
-    let log = sink(options.log, options.log_data, options.log_level)?;
+    let log_level = least(options.log_level)?;
+    let log = sink(options.log, options.log_data, log_level);
     let context = Context::new(ContextOptions {
         // SAFETY: rule 4 is passed on.
         root: unsafe { path(options.root) },
         cgroup_manager,
         rootless,
         log: log.clone(),
+        log_level,
         // SAFETY: rule 4 is passed on.
         init_path: unsafe { path(options.init_path) },
     })?;

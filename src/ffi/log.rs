@@ -53,16 +53,20 @@ impl Target {
     }
 }
 
-/// The sink behind a context's `log`, `log_data` and `log_level`.
-pub(super) fn sink(function: rr_log_fn, data: *mut c_void, level: i32) -> Result<Option<LogSink>> {
-    let least = match level {
-        0 | RR_LOG_INFO => Level::Info,
-        RR_LOG_ERROR => Level::Error,
-        RR_LOG_WARN => Level::Warn,
-        RR_LOG_DEBUG => Level::Debug,
-        other => return Err(invalid("log_level", format!("no level has the number {other}"))),
-    };
-    Ok(function.map(|function| {
+/// A context's `log_level`.
+pub(super) fn least(level: i32) -> Result<Level> {
+    match level {
+        0 | RR_LOG_INFO => Ok(Level::Info),
+        RR_LOG_ERROR => Ok(Level::Error),
+        RR_LOG_WARN => Ok(Level::Warn),
+        RR_LOG_DEBUG => Ok(Level::Debug),
+        other => Err(invalid("log_level", format!("no level has the number {other}"))),
+    }
+}
+
+/// The sink behind a context's `log` and `log_data`.
+pub(super) fn sink(function: rr_log_fn, data: *mut c_void, least: Level) -> Option<LogSink> {
+    function.map(|function| {
         let target = Target { function, data };
         let sink: LogSink = Arc::new(move |level, message| {
             if level <= least {
@@ -70,7 +74,7 @@ pub(super) fn sink(function: rr_log_fn, data: *mut c_void, level: i32) -> Result
             }
         });
         sink
-    }))
+    })
 }
 
 // The numbers of the header are those of Level.

@@ -192,9 +192,14 @@ impl Context {
     }
 
     pub(super) fn log(&self, level: Level, line: &str) {
-        if let Some(log) = &self.0.options.log {
+        if let Some(log) = self.0.options.log.as_ref().filter(|_| self.logs(level)) {
             log(level, line);
         }
+    }
+
+    /// Whether anybody reads lines of this level.
+    pub(super) fn logs(&self, level: Level) -> bool {
+        self.0.options.log.is_some() && level <= self.0.options.log_level
     }
 }
 

@@ -104,6 +104,7 @@ impl Context {
         };
         let plan = plan::create(&spec, self.host(), &request)?;
         self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
+        self.trace_plan(&plan, &request);
         let directory = Directory::create(self.root(), id)?;
         let unit = plan.cgroups.unit.as_ref().map(|unit| &unit.name);
         let cgroups = cgroup::manager(plan.cgroups.layout, plan.cgroups.paths(), unit);
@@ -223,6 +224,7 @@ impl Making<'_> {
         let console = self.hand_over(&mut ready, undo)?;
         settled?;
         undo.directory.commit()?;
+        self.context.trace(|| format!("init program: process {} is ready", ready.pid()));
         let released = if self.request.wait_for_start {
             ready.release()
         } else {

@@ -84,6 +84,7 @@ impl Context {
         intel_rdt::apply::remove(&state.riverrun.intel_rdt_own)?;
         directory.remove()?;
         self.disown(id);
+        self.trace(|| format!("container {id}: deleted"));
         self.after(hooks, host, &deadline);
         Ok(())
     }

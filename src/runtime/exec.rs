@@ -16,7 +16,7 @@ use super::joined;
 use super::options::{Call, ExecOptions};
 use super::pause::goes_on;
 use super::process::Process;
-use super::spawn::{Birth, Spawned, Wish};
+use super::spawn::{Birth, Ready, Spawned, Wish};
 use crate::cgroup::Manager;
 use crate::error::{Error, Kind, Result};
 use crate::host::SecurityModules;
@@ -71,6 +71,7 @@ impl Container {
         };
         let plan = plan::exec(&process, container.linux().as_ref(), &request)?;
         self.context.warn(&unknown, Some(&process), None);
+        self.context.trace_steps(&plan.init.steps);
         streams.add(init.pidfd().as_fd(), keep_below);
         let manager = cgroups::of(&state);
         let entrances = manager.entrances(&options.cgroups, init.pid())?;
@@ -99,13 +100,9 @@ impl Container {
         let ready = started.and_then(|spawned| spawned.ready(&deadline, errands));
         let mut ready = ready.map_err(|error| or_stopped(error, &init))?;
         intel_rdt::apply::enter(state.intel_rdt(), ready.pid())?;
+        self.context.trace(|| format!("container {}: process {} is ready", self.id, ready.pid()));
         let console = hand_over_console(&mut ready, options.io.console_socket.as_deref())?;
-        if let (Some(path), Some(pidfd)) = (&options.pidfd_socket, ready.pidfd()) {
-            io::send_to_socket(path, pidfd, "setns", "pidfd")?;
-        }
-        if let Some(path) = &options.pid_file {
-            io::write_pid_file(path, ready.pid())?;
-        }
+        tell_pid(&options, &ready)?;
         let released = ready.execute(&deadline, &[], None).inspect_err(|_| {
             // It names nobody any more.
             let _ = options.pid_file.as_ref().map(std::fs::remove_file);
@@ -114,6 +111,14 @@ impl Container {
         self.context.adopt(&self.id, &process, !state.owns_pid_namespace());
         Ok(process)
     }
+}
+
+/// The pidfd to its socket, the pid into its file.
+fn tell_pid(options: &ExecOptions<'_>, ready: &Ready) -> Result<()> {
+    if let (Some(path), Some(pidfd)) = (&options.pidfd_socket, ready.pidfd()) {
+        io::send_to_socket(path, pidfd, "setns", "pidfd")?;
+    }
+    options.pid_file.as_ref().map_or(Ok(()), |path| io::write_pid_file(path, ready.pid()))
 }
 
 /// In its cgroup2, though it was not born there. The process that goes on is the one to be moved.

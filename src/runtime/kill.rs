@@ -21,6 +21,7 @@ impl Container {
         if !(0..=64).contains(&signal) {
             return Err(Error::new(Kind::InvalidArgument, format!("{signal} is not a signal")));
         }
+        self.context.trace(|| format!("container {}: signal {signal}", self.id));
         if all || (signal == libc::SIGKILL && !state.owns_pid_namespace()) {
             let cgroups = cgroups::of(&state);
             let sent = if signal == libc::SIGKILL { cgroups.kill_all() } else { cgroups.signal_all(signal) }?;

@@ -35,6 +35,7 @@ mod start;
 mod state;
 mod stats;
 mod stats_json;
+mod trace;
 mod trees;
 mod update;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::sys::poll;
 use crate::cgroup::plan::CgroupManager;
 
 /// How grave a log line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
 pub enum Level {
     /// Something went wrong, and the call went on.
@@ -21,6 +21,7 @@ pub enum Level {
     /// Something is likely not what was meant.
     Warn = 2,
     /// Something worth a line.
+    #[default]
     Info = 3,
     /// What is being done.
     Debug = 4,
@@ -40,6 +41,8 @@ pub struct ContextOptions {
     pub rootless: Option<bool>,
     /// Where log lines go; `None` drops them.
     pub log: Option<LogSink>,
+    /// The least grave level that `log` is called for.
+    pub log_level: Level,
     /// An installed `riverrun-init`, used instead of the embedded one.
     pub init_path: Option<PathBuf>,
 }
@@ -51,6 +54,7 @@ impl fmt::Debug for ContextOptions {
             .field("cgroup_manager", &self.cgroup_manager)
             .field("rootless", &self.rootless)
             .field("log", &self.log.is_some())
+            .field("log_level", &self.log_level)
             .field("init_path", &self.init_path)
             .finish()
     }

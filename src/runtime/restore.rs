@@ -100,6 +100,7 @@ impl Context {
         };
         let plan = plan::create(&spec, self.host(), &request)?;
         self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
+        self.trace_plan(&plan, &request);
         let mut image = image(&images, own, &spec, &plan, &request)?;
         let unit = plan.cgroups.unit.as_ref().map(|unit| &unit.name);
         let cgroups = cgroup::manager(plan.cgroups.layout, plan.cgroups.paths(), unit);

@@ -54,7 +54,10 @@ impl Container {
             Err(_) => return started,
         };
         match started.and(failed) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.context.trace(|| format!("container {}: started", self.id));
+                Ok(())
+            }
             Err(error) => self.context.end(&state, Call::default()).and(Err(error)),
         }
     }

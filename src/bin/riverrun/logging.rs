@@ -75,6 +75,11 @@ impl Log {
         Ok(Self { to, format, level })
     }
 
+    /// The least grave level that is written.
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
     /// Writes one line. There is nobody to tell if that does not succeed.
     pub(crate) fn line(&self, level: Level, message: &str) {
         if level > self.level {

@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
-use riverrun::{CgroupManager, Context, ContextOptions, FdMap, Level};
+use riverrun::{CgroupManager, Context, ContextOptions, Exit, FdMap, Level};
 
 use crate::args::Matches;
 use crate::args::parse::truth;
-use crate::failure::{Failure, io_failure};
+use crate::failure::{FAILED, Failure, io_failure};
 use crate::logging::Log;
 
 /// One invocation of the program.
@@ -48,6 +48,7 @@ impl Session {
             root: self.root()?,
             cgroup_manager: self.cgroup_manager()?,
             rootless,
+            log_level: self.log.level(),
             log: Some(Arc::new(move |level: Level, message: &str| log.line(level, message))),
             init_path: None,
         })?)
@@ -88,6 +89,13 @@ impl Session {
     /// Logs what went wrong beside the command's own outcome.
     pub(crate) fn log_error(&self, message: &str) {
         self.log.line(Level::Error, message);
+    }
+
+    /// The status of this program after the end of the process that it stayed with.
+    pub(crate) fn status(&self, exit: &Exit) -> u8 {
+        let status = exit.shell_status();
+        self.log.line(Level::Debug, &format!("process exited: status {status}"));
+        u8::try_from(status).unwrap_or(FAILED)
     }
 
     /// A line about what is not as it was asked for.

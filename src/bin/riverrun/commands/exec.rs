@@ -9,7 +9,7 @@ use riverrun::{Call, Container, ExecOptions, Io};
 use crate::args::Matches;
 use crate::bundle::{check_terminal, process_wants_terminal};
 use crate::ending::Ending;
-use crate::failure::{FAILED, Failure, NOT_EXECUTED, Outcome, io_failure};
+use crate::failure::{Failure, NOT_EXECUTED, Outcome, io_failure};
 use crate::foreground::{Signals, attend};
 use crate::process::Changes;
 use crate::session::{Session, path_option};
@@ -38,7 +38,7 @@ pub(crate) fn exec(session: &Session, matches: &Matches) -> Outcome {
             container.exec(options).map_err(|error| ending.failure(error))?;
             return Ok(0);
         }
-        in_foreground(&container, options, terminal)
+        in_foreground(session, &container, options, terminal)
     };
     exec().map_err(|failure: Failure| failure.during("exec failed", NOT_EXECUTED))
 }
@@ -51,7 +51,12 @@ fn process(container: &Container, matches: &Matches) -> Result<Vec<u8>, Failure>
     }
 }
 
-fn in_foreground(container: &Container, mut options: ExecOptions<'_>, terminal: bool) -> Outcome {
+fn in_foreground(
+    session: &Session,
+    container: &Container,
+    mut options: ExecOptions<'_>,
+    terminal: bool,
+) -> Outcome {
     let host = if terminal { Some(HostTerminal::find()?) } else { None };
     // Signals first: a change of the size after it was asked for must not be missed.
     let signals = Signals::block(terminal)?;
@@ -65,5 +70,5 @@ fn in_foreground(container: &Container, mut options: ExecOptions<'_>, terminal: 
             drop(process.wait(Call::default()));
         }
     })?;
-    Ok(u8::try_from(exit.shell_status()).unwrap_or(FAILED))
+    Ok(session.status(&exit))
 }

@@ -64,7 +64,7 @@ fn in_foreground(session: &Session, matches: &Matches, mut wanted: Wanted) -> Ou
     {
         session.log_error(&error.to_string());
     }
-    Ok(u8::try_from(exit?.shell_status()).unwrap_or(FAILED))
+    Ok(session.status(&exit?))
 }
 
 fn stay(

@@ -1,0 +1,182 @@
+//! What is refused because of the host, in the words of runc: cgroups that are somebody else's, labels and profiles where
+//! there is no such security module.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+use serde_json::json;
+
+use super::contract::{PEERS, peer};
+use super::sandbox::{RIVERRUN, Sandbox};
+
+const FOREVER: &str = "while :; do sleep 1; done";
+
+/// riverrun, and those of runc that are here; 1.1.5 is the first.
+fn programs() -> Vec<(&'static str, PathBuf)> {
+    let peers = PEERS.iter().filter_map(|(name, version)| Some((*name, peer(name, version)?)));
+    peers.chain([("riverrun", PathBuf::from(RIVERRUN))]).collect()
+}
+
+/// A cgroup of somebody else, at the place that a container's will have.
+struct Foreign {
+    path: PathBuf,
+    member: Option<Child>,
+}
+
+impl Foreign {
+    /// Of the cgroup2 or, where the controllers are on v1, of `controller`.
+    fn at(controller: &str, sandbox: &Sandbox) -> Self {
+        let v1 = Path::new("/sys/fs/cgroup").join(controller);
+        let top = if v1.is_dir() { v1 } else { "/sys/fs/cgroup".into() };
+        let path = top.join(sandbox.directory.file_name().unwrap());
+        fs::create_dir(&path).unwrap();
+        Self { path, member: None }
+    }
+
+    fn with_a_member(mut self) -> Self {
+        let member = Command::new("sleep").arg("600").spawn().unwrap();
+        fs::write(self.path.join("cgroup.procs"), member.id().to_string()).unwrap();
+        self.member = Some(member);
+        self
+    }
+
+    fn set_frozen(&self, frozen: bool) {
+        let (name, value) = match (self.path.join("freezer.state").exists(), frozen) {
+            (true, true) => ("freezer.state", "FROZEN"),
+            (true, false) => ("freezer.state", "THAWED"),
+            (false, true) => ("cgroup.freeze", "1"),
+            (false, false) => ("cgroup.freeze", "0"),
+        };
+        fs::write(self.path.join(name), value).unwrap();
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        if let Some(member) = &mut self.member {
+            drop(member.kill());
+            drop(member.wait());
+        }
+        let gone = super::sandbox::until(super::sandbox::LIMIT, || fs::remove_dir(&self.path).is_ok());
+        assert!(gone || std::thread::panicking(), "{} stays", self.path.display());
+    }
+}
+
+#[test]
+fn cgroup_with_processes_of_somebody_else_is_refused_in_the_words_of_runc() {
+    for (name, program) in programs() {
+        if name == PEERS[0].0 {
+            continue; // It warns and goes on; it is an error since 1.2.
+        }
+        let Some(mut sandbox) = Sandbox::with_bundle(FOREVER) else { return };
+        sandbox.program = program;
+        let foreign = Foreign::at("devices", &sandbox).with_a_member();
+        let outcome = sandbox.run("create -b bundle x");
+        assert_eq!(outcome.status, 1, "{name}: {outcome:?}");
+        let message = outcome.message();
+        assert!(message.starts_with("runc create failed: "), "{name}: {message}");
+        assert!(
+            message.ends_with("container's cgroup is not empty: 1 process(es) found"),
+            "{name}: {message}"
+        );
+        assert_eq!(sandbox.ids(), [""; 0], "{name}");
+        drop(foreign);
+    }
+}
+
+#[test]
+fn cgroup_that_is_frozen_is_refused_in_the_words_of_runc() {
+    for (name, program) in programs() {
+        let Some(mut sandbox) = Sandbox::with_bundle(FOREVER) else { return };
+        sandbox.program = program;
+        let foreign = Foreign::at("freezer", &sandbox);
+        foreign.set_frozen(true);
+        let outcome = sandbox.run("run -b bundle x");
+        foreign.set_frozen(false);
+        assert_eq!(outcome.status, 1, "{name}: {outcome:?}");
+        let message = outcome.message();
+        assert!(message.starts_with("runc run failed: "), "{name}: {message}");
+        assert!(message.ends_with("container's cgroup unexpectedly frozen"), "{name}: {message}");
+        assert_eq!(sandbox.ids(), [""; 0], "{name}");
+        drop(foreign);
+    }
+}
+
+/// Whether the kernel has a security module; said, where that ends a test.
+fn has(test: &str, module: &str, place: &str) -> bool {
+    let there = Path::new(place).exists();
+    if there {
+        eprintln!("skipped, {test}: {module} is on");
+    }
+    there
+}
+
+/// Starts the bundle as `x`; the next container of it is to have another cgroup.
+fn runs_x_and_leaves_its_cgroup(sandbox: &mut Sandbox) {
+    // What cannot be ambient is a warning each.
+    sandbox.config["process"]["capabilities"]["ambient"] = json!([]);
+    sandbox.write_config();
+    sandbox.run("run -d -b bundle x").ok();
+    let group = sandbox.config["linux"]["cgroupsPath"].as_str().unwrap().to_owned();
+    sandbox.config["linux"]["cgroupsPath"] = json!(group + "-y");
+}
+
+#[test]
+fn label_where_there_is_no_selinux_is_refused_in_the_words_of_runc() {
+    let test = "label_where_there_is_no_selinux_is_refused_in_the_words_of_runc";
+    if has(test, "SELinux", "/sys/fs/selinux/enforce") {
+        return;
+    }
+    let words = "selinux label is specified in config, but selinux is disabled or not supported";
+    for (name, program) in programs() {
+        let Some(mut sandbox) = Sandbox::with_bundle(FOREVER) else { return };
+        sandbox.program = program;
+        runs_x_and_leaves_its_cgroup(&mut sandbox);
+        let sandbox = sandbox.process("selinuxLabel", json!("a:b:c:d"));
+        for (line, status, during) in [
+            ("exec --process-label a:b:c:d x true", 255, "exec failed: "),
+            ("create -b bundle y", 1, "runc create failed: "),
+        ] {
+            let outcome = sandbox.run(line);
+            assert_eq!(outcome.status, status, "{name}: {line}: {outcome:?}");
+            let message = outcome.message();
+            assert!(message.starts_with(during) && message.ends_with(words), "{name}: {line}: {message}");
+        }
+        assert_eq!(sandbox.ids(), ["x"], "{name}");
+    }
+}
+
+/// runc has no words of its own here: the kernel refuses its write to `attr/exec`.
+#[test]
+fn profile_where_there_is_no_apparmor_is_refused_as_by_runc() {
+    let test = "profile_where_there_is_no_apparmor_is_refused_as_by_runc";
+    if has(test, "AppArmor", "/sys/kernel/security/apparmor")
+        || fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.trim() == "Y")
+    {
+        return;
+    }
+    for (name, program) in programs() {
+        let Some(mut sandbox) = Sandbox::with_bundle(FOREVER) else { return };
+        sandbox.program = program;
+        runs_x_and_leaves_its_cgroup(&mut sandbox);
+        let sandbox = sandbox.process("apparmorProfile", json!("nobodys"));
+        for (line, status, during) in [
+            ("exec --apparmor nobodys x true", 255, "exec failed: "),
+            ("create -b bundle y", 1, "runc create failed: "),
+        ] {
+            let outcome = sandbox.run(line);
+            assert_eq!(outcome.status, status, "{name}: {line}: {outcome:?}");
+            let message = outcome.message();
+            assert!(message.starts_with(during), "{name}: {line}: {message}");
+            if name == "riverrun" {
+                let words = "process.apparmorProfile \"nobodys\": AppArmor is not enabled on this host";
+                assert_eq!(message, format!("{during}{words}"), "{line}");
+            } else {
+                assert!(message.contains("apparmor") && message.ends_with("invalid argument"), "{message}");
+            }
+        }
+        assert_eq!(sandbox.ids(), ["x"], "{name}");
+    }
+}
