@@ -20,6 +20,8 @@ mod life;
 mod memory;
 #[path = "checkpoint/network.rs"]
 mod network;
+#[path = "checkpoint/notified.rs"]
+mod notified;
 #[path = "checkpoint/peers.rs"]
 mod peers;
 #[path = "checkpoint/scene.rs"]

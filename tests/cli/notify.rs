@@ -2,11 +2,15 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
+use std::io::IoSliceMut;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 use std::process::Command;
 
+use nix::cmsg_space;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use serde_json::json;
 
 use super::contract::{PEERS, peer};
@@ -60,11 +64,27 @@ fn command(sandbox: &Sandbox, line: &str) -> Command {
     command
 }
 
-/// The next message. A descriptor beside it is closed, as a service manager does.
+/// The next message. A descriptor beside it, which a barrier must have, is closed, as a service manager does.
 fn heard(manager: &UnixDatagram) -> String {
     let mut message = [0; 4096];
-    let length = manager.recv(&mut message).expect("a message comes");
-    String::from_utf8_lossy(&message[..length]).into_owned()
+    let mut space = cmsg_space!(RawFd);
+    let mut parts = [IoSliceMut::new(&mut message)];
+    let received =
+        recvmsg::<()>(manager.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC);
+    let received = received.expect("a message comes");
+    let fds: Vec<RawFd> = received
+        .cmsgs()
+        .unwrap()
+        .flat_map(|control| match control {
+            ControlMessageOwned::ScmRights(fds) => fds,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let length = received.bytes;
+    fds.iter().for_each(|fd| nix::unistd::close(*fd).unwrap());
+    let text = String::from_utf8_lossy(&message[..length]).into_owned();
+    assert_eq!(fds.len(), usize::from(text == "BARRIER=1"), "descriptors beside {text:?}");
+    text
 }
 
 #[test]
@@ -80,6 +100,7 @@ fn foreground_passes_on_all_that_a_program_says_of_itself() {
     let ready = heard(&manager);
     let pid = ready.strip_prefix("READY=1\nMAINPID=").expect(&ready);
     assert!(pid.trim().parse::<u32>().is_ok_and(|pid| pid > 1), "{ready}");
+    assert_eq!(heard(&manager), "BARRIER=1", "once, after the first READY=1");
     for word in ["RELOADING=1\n", "WATCHDOG=1\n", "STOPPING=1\n"] {
         assert_eq!(heard(&manager), word);
     }
@@ -132,7 +153,7 @@ fn start_returns_once_the_program_is_ready() {
 }
 
 /// The two lines that a manager hears of a container that says `READY=1`, with names for the pids; then, with `barrier`,
-/// that one comes.
+/// that one comes, with a descriptor beside it.
 fn told(program: PathBuf, line: &str, barrier: bool) -> Option<Vec<String>> {
     let (mut sandbox, manager) = scene("say READY=1; sleep 2")?;
     sandbox.program = program;
@@ -158,15 +179,15 @@ fn told(program: PathBuf, line: &str, barrier: bool) -> Option<Vec<String>> {
 
 #[test]
 fn service_manager_hears_of_a_ready_container_what_it_hears_with_runc() {
-    for (line, pid, barrier) in [
-        ("run -d --pid-file pid -b bundle web", "MAINPID=container", true),
-        ("run --pid-file pid -b bundle web", "MAINPID=runtime", false),
+    for (line, pid) in [
+        ("run -d --pid-file pid -b bundle web", "MAINPID=container"),
+        ("run --pid-file pid -b bundle web", "MAINPID=runtime"),
     ] {
-        let Some(ours) = told(RIVERRUN.into(), line, barrier) else { return };
+        let Some(ours) = told(RIVERRUN.into(), line, true) else { return };
         assert_eq!(ours, ["READY=1", pid], "{line}");
         for (name, version) in PEERS {
-            // The barrier came with runc 1.2.
-            let barrier = barrier && *name != PEERS[0].0;
+            // It came with runc 1.2.
+            let barrier = *name != PEERS[0].0;
             let Some(peer) = peer(name, version) else { continue };
             assert_eq!(Some(&ours), told(peer, line, barrier).as_ref(), "{name}: {line}");
         }

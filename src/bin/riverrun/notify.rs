@@ -4,13 +4,14 @@
 //! cgroup. So the library makes a socket inside, and this reads it and says the same outside, with `MAINPID=` added to
 //! `READY=1`: riverrun's own pid in the foreground, the container's otherwise. See sd_notify(3).
 //!
-//! COMPAT(runc): the same up to `READY=1`. Beyond it, in the foreground, everything else that a program says of its own
-//! state is passed on, so that STATUS, RELOADING, STOPPING and the watchdog work. What would speak of other processes,
-//! or hands descriptors over, is not: MAINPID, NOTIFYACCESS, FDSTORE and the like.
+//! COMPAT(runc): the same up to `READY=1` and the `BARRIER=1` after it. Beyond it, in the foreground, everything else that
+//! a program says of its own state is passed on, so that STATUS, RELOADING, STOPPING and the watchdog work. What would
+//! speak of other processes, or hands descriptors over, is not: MAINPID, NOTIFYACCESS, FDSTORE and the like. And a
+//! restored program, which was ready in its former life and will not say so again, is told to be ready.
 #![forbid(unsafe_code)]
 
 use std::env;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -50,7 +51,10 @@ const PATIENCE: u16 = 30_000;
 pub(crate) struct Notify {
     inside: UnixDatagram,
     outside: UnixDatagram,
+    /// The program has said that it is ready.
     ready: bool,
+    /// What the service manager's answer to the barrier after that is seen at.
+    answer: Option<OwnedFd>,
 }
 
 /// Whether a service manager listens to this program.
@@ -74,16 +78,19 @@ fn watched() -> Option<u64> {
 
 /// The other side of the container's socket, where a service manager listens and the container has one.
 pub(crate) fn between(container: &Container) -> Result<Option<Notify>, Failure> {
-    if !wanted() {
-        return Ok(None);
-    }
-    container.notify_socket()?.map(Notify::connect).transpose()
+    Manager::find()?.map_or(Ok(None), |manager| manager.and(container))
 }
 
-impl Notify {
-    /// Between the container's socket and the service manager's.
-    fn connect(inside: OwnedFd) -> Result<Self, Failure> {
-        let inside = UnixDatagram::from(inside);
+/// The service manager.
+#[derive(Debug)]
+pub(crate) struct Manager(UnixDatagram);
+
+impl Manager {
+    /// The one that listens to this program, if there is one.
+    pub(crate) fn find() -> Result<Option<Self>, Failure> {
+        if !wanted() {
+            return Ok(None);
+        }
         let name = env::var("NOTIFY_SOCKET").map_err(|error| format!("read $NOTIFY_SOCKET: {error}"))?;
         let fail = |error| io_failure(&format!("connect to {name}"), &error);
         let outside = UnixDatagram::unbound().map_err(fail)?;
@@ -94,10 +101,19 @@ impl Notify {
             None => outside.connect(&name),
         }
         .map_err(fail)?;
-        inside.set_nonblocking(true).map_err(fail)?;
-        Ok(Self { inside, outside, ready: false })
+        Ok(Some(Self(outside)))
     }
 
+    /// Between it and a container that has a socket.
+    pub(crate) fn and(self, container: &Container) -> Result<Option<Notify>, Failure> {
+        let Some(inside) = container.notify_socket()? else { return Ok(None) };
+        let inside = UnixDatagram::from(inside);
+        inside.set_nonblocking(true).map_err(|error| io_failure("use the notify socket", &error))?;
+        Ok(Some(Notify { inside, outside: self.0, ready: false, answer: None }))
+    }
+}
+
+impl Notify {
     /// What to poll for reading.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.inside.as_fd()
@@ -117,7 +133,7 @@ impl Notify {
             let ended = fds[1].any().unwrap_or(true);
             self.pass_on(process.pid());
             if self.ready {
-                return self.barrier().map_err(fail);
+                return self.until_read().map_err(fail);
             }
             if ended {
                 return Ok(());
@@ -134,16 +150,42 @@ impl Notify {
         let mut message = [0; LONGEST];
         while let Ok(length) = self.inside.recv(&mut message) {
             let (text, ready) = passed(&message[..length], main_pid);
-            self.ready |= ready;
             if !text.is_empty() {
                 // A service manager that went away is no reason to end what runs.
-                let _ = self.outside.send(text.as_bytes());
+                let _ = self.say(&text, ready);
             }
         }
     }
 
+    /// Says in the program's place that it is ready, and waits until that is read.
+    pub(crate) fn say_ready(&mut self, main_pid: i32) -> Result<(), Failure> {
+        let said = self.say(&passed(b"READY=1", main_pid).0, true);
+        said.map_err(|error| io_failure("say READY=1", &error))?;
+        self.until_read().map_err(|error| io_failure("wait until READY=1 is read", &error.into()))
+    }
+
+    /// COMPAT(runc): a barrier follows the first `READY=1`. Who stays with the process does not wait for the answer: it
+    /// passes signals on meanwhile, and is there when the service manager reads.
+    fn say(&mut self, text: &str, ready: bool) -> io::Result<()> {
+        let first = ready && !self.ready;
+        self.ready |= ready;
+        self.outside.send(text.as_bytes())?;
+        if first {
+            self.answer = Some(self.barrier()?);
+        }
+        Ok(())
+    }
+
     /// Waits until the service manager has read everything, since it drops what a process has sent that is gone.
-    fn barrier(&self) -> Result<(), Errno> {
+    fn until_read(&self) -> Result<(), Errno> {
+        let Some(answer) = &self.answer else { return Ok(()) };
+        poll(&mut [PollFd::new(answer.as_fd(), PollFlags::empty())], PollTimeout::from(PATIENCE))?;
+        Ok(())
+    }
+
+    /// Asks the service manager to close a descriptor when it has read everything before (sd_notify_barrier(3)): the
+    /// other end of the one that is returned.
+    fn barrier(&self) -> Result<OwnedFd, Errno> {
         let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
         let fds = [theirs.as_raw_fd()];
         let control = [ControlMessage::ScmRights(&fds)];
@@ -154,9 +196,7 @@ impl Notify {
             MsgFlags::MSG_NOSIGNAL,
             None,
         )?;
-        drop(theirs);
-        poll(&mut [PollFd::new(ours.as_fd(), PollFlags::empty())], PollTimeout::from(PATIENCE))?;
-        Ok(())
+        Ok(ours)
     }
 }
 

@@ -1,14 +1,16 @@
 //! `riverrun restore`: a container of images, and in the foreground: stay, and delete in the end.
 #![forbid(unsafe_code)]
 
-use riverrun::{Call, CreateOptions, ImageDirectory, RestoreOptions};
+use nix::unistd::getpid;
+use riverrun::{Call, Container, CreateOptions, Exit, ImageDirectory, RestoreOptions};
 
 use super::checkpoint::{criu_options, image_path};
 use super::create::Wanted;
 use crate::args::Matches;
 use crate::ending::Ending;
-use crate::failure::{FAILED, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::foreground::{Signals, attend, become_subreaper};
+use crate::notify::{Manager, Notify};
 use crate::session::{Session, path_option};
 use crate::terminal::HostTerminal;
 
@@ -24,6 +26,7 @@ pub(crate) fn restore(session: &Session, matches: &Matches) -> Outcome {
         criu: criu_options(matches)?,
     };
     let detach = matches.switch("detach");
+    let manager = Manager::find()?;
     let mut wanted = Wanted::typed(session, matches, detach)?;
     if !std::mem::take(&mut wanted.options.io.fds).is_empty() {
         session.log_warning(
@@ -33,17 +36,28 @@ pub(crate) fn restore(session: &Session, matches: &Matches) -> Outcome {
     if detach {
         let ending = Ending::block()?;
         let options = CreateOptions { call: ending.call(), ..wanted.options };
-        wanted.context.restore(matches.id(), options, &restore).map_err(|error| ending.failure(error))?;
+        let container =
+            wanted.context.restore(matches.id(), options, &restore).map_err(|error| ending.failure(error))?;
+        let pid = container.init_process()?.pid();
+        ready(manager, &container, pid).inspect_err(|_| drop(container.delete(true, Call::default())))?;
         return Ok(0);
     }
-    in_foreground(session, matches, wanted, &restore)
+    in_foreground(session, matches, wanted, (&restore, manager))
+}
+
+/// Tells the service manager that the restored program, which has said so in its former life, is ready.
+fn ready(manager: Option<Manager>, container: &Container, main_pid: i32) -> Result<Option<Notify>, Failure> {
+    let Some(manager) = manager else { return Ok(None) };
+    let mut notify = manager.and(container)?;
+    notify.as_mut().map_or(Ok(()), |notify| notify.say_ready(main_pid))?;
+    Ok(notify)
 }
 
 fn in_foreground(
     session: &Session,
     matches: &Matches,
     wanted: Wanted,
-    restore: &RestoreOptions<'_>,
+    (restore, manager): (&RestoreOptions<'_>, Option<Manager>),
 ) -> Outcome {
     let host = if wanted.terminal { Some(HostTerminal::find()?) } else { None };
     let signals = Signals::block(wanted.terminal)?;
@@ -54,16 +68,26 @@ fn in_foreground(
     let options = CreateOptions { call: ending.call(), ..wanted.options };
     let container =
         wanted.context.restore(matches.id(), options, restore).map_err(|error| ending.failure(error))?;
-    let process = container.init_process()?;
-    if let Some(size) = host.as_ref().and_then(HostTerminal::size) {
-        // Where the window has another size than the one that was there before, the program is told.
-        let _ = process.resize(size);
-    }
-    let exit: Result<_, Failure> = attend(&signals, &process, host.as_ref(), None, None);
+    let exit = stay(&container, &signals, host.as_ref(), manager);
     if !matches.switch("keep")
         && let Err(error) = container.delete(true, Call::default())
     {
         session.log_error(&error.to_string());
     }
-    Ok(u8::try_from(exit?.shell_status()).unwrap_or(FAILED))
+    Ok(session.status(&exit?))
+}
+
+fn stay(
+    container: &Container,
+    signals: &Signals,
+    host: Option<&HostTerminal>,
+    manager: Option<Manager>,
+) -> Result<Exit, Failure> {
+    let process = container.init_process()?;
+    if let Some(size) = host.and_then(HostTerminal::size) {
+        // Where the window has another size than the one that was there before, the program is told.
+        let _ = process.resize(size);
+    }
+    let notify = ready(manager, container, getpid().as_raw())?;
+    attend(signals, &process, host, notify, None)
 }
