@@ -35,6 +35,9 @@ class Header:
         text = re.sub(r"^#.*$", "", text, flags=re.M)
         self.structs = dict(re.findall(r"typedef struct (\w+) \{(.*?)\} \1;", text, re.S))
         self.callbacks = re.findall(r"typedef ([\w ]+?) ?\(\*(\w+)\)\((.*?)\);", text, re.S)
+        # Where each is: one may name another that comes before it.
+        self.place = {name: text.index(f"}} {name};") for name in self.structs}
+        self.place |= {name: text.index(f"(*{name})") for _, name, _ in self.callbacks}
         for name, target in re.findall(r"typedef (\w+) (\w+);", text):
             SCALARS.setdefault(target, SCALARS.get(name, name))
         text = re.sub(r"typedef.*?\{.*?\} \w+;|typedef [^;]*;", "", text, flags=re.S)
@@ -65,6 +68,13 @@ class Header:
         text = " ".join(text.split())
         return [] if text in ("", "void") else [self.named(part)[1] for part in text.split(",")]
 
+    def types(self) -> list[str]:
+        """Structs and callbacks in the header's order."""
+        made = {name: self.struct(name, body) for name, body in self.structs.items()}
+        for result, name, parameters in self.callbacks:
+            made[name] = ["", f"{name} = CFUNCTYPE({', '.join([self.kind(result), *self.parameters(parameters)])})"]
+        return [line for name in sorted(made, key=self.place.__getitem__) for line in made[name]]
+
     def struct(self, name: str, body: str) -> list[str]:
         fields = [self.named(" ".join(field.split())) for field in body.split(";") if field.strip()]
         lines = ["", "", f"class {name}(Structure):", f'    """`{name}` of the header."""', "", "    _fields_ = ["]
@@ -82,10 +92,7 @@ def render(header: Header) -> str:
         "",
     ]
     lines += [f"{name} = {value}" for name, value in header.constants]
-    for result, name, parameters in header.callbacks:
-        lines += ["", f"{name} = CFUNCTYPE({', '.join([header.kind(result), *header.parameters(parameters)])})"]
-    for name, body in header.structs.items():
-        lines += header.struct(name, body)
+    lines += header.types()
     lines += ["", "", "#: Every function: name, result, parameters.", "FUNCTIONS = ["]
     for result, name, parameters in header.functions:
         lines.append(f'    ("{name}", {header.kind(result)}, [{", ".join(header.parameters(parameters))}]),')
