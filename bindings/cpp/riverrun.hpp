@@ -320,6 +320,49 @@ struct RestoreOptions {
   std::string lsm_mount_context;  ///< that of mounts
 };
 
+/// What has happened of a migration.
+struct MigrationEvent {
+  int step = 0;              ///< RR_MIGRATION_*; a later version may have more
+  uint32_t round = 0;        ///< of RR_MIGRATION_ROUND, from 1 on
+  uint64_t files = 0, bytes = 0;
+  std::chrono::nanoseconds sending{0};
+  uint64_t memory = 0;       ///< bytes that no round before had
+  bool frozen = false;       ///< the files are those that have changed since the first time
+  std::string_view reason;   ///< of RR_MIGRATION_NO_ROUNDS; until the function returns
+};
+
+/// Options of Container::migrate; the default: the target has the files, and memory goes in rounds.
+struct MigrateOptions {
+  uint64_t flags = 0;                     ///< RR_MIGRATE_*, and what riverrun.h allows of RR_CRIU_* and RR_CHECKPOINT_*
+  uint32_t rounds = 0;                    ///< at most; 0: the library's default
+  std::chrono::milliseconds patience{0};  ///< how long the other side may say nothing; 0: the library's default
+  std::string work;                       ///< a directory for images; empty: that for temporary files
+  uint32_t manage_cgroups = RR_CRIU_CGROUPS_DEFAULT;
+  uint32_t network_lock = RR_CRIU_LOCK_DEFAULT;
+  std::string program;                    ///< CRIU's; empty: the first in the usual directories
+  /// During the call, on its thread; must not throw. What it takes while the container is frozen is downtime.
+  std::function<void(const MigrationEvent &)> progress;
+  Limits limits;
+};
+
+/// Options of Context::receive.
+struct ReceiveOptions {
+  uint64_t limit = 0;                     ///< bytes that are stored at most; 0: any number
+  std::chrono::milliseconds patience{0};  ///< how long the other side may say nothing; 0: the library's default
+  std::string work;                       ///< a directory for images; empty: that for temporary files
+  uint32_t manage_cgroups = RR_CRIU_CGROUPS_DEFAULT;
+  uint32_t network_lock = RR_CRIU_LOCK_DEFAULT;
+  std::string program;                    ///< CRIU's; empty: the first in the usual directories
+};
+
+/// A migration that has succeeded.
+struct Migrated {
+  pid_t pid = 0;  ///< of the first process, in the target's pid namespace
+  uint32_t rounds = 0;
+  uint64_t bytes = 0;  ///< on the stream, both ways
+  std::chrono::nanoseconds downtime{0}, total{0};
+};
+
 /// A container. The object is not the container: letting go of it stops nothing.
 class Container {
  public:
@@ -403,6 +446,33 @@ class Container {
     c.call = &call;
     detail::check([&](rr_error **error) { return rr_checkpoint(get(), &c, error); });
   }
+  /// To whoever receives it at the other end of `socket`, a connected stream socket, borrowed; deleted here once it runs there.
+  /// An error whose detail "migration" is "undecided" leaves it paused: only a look at the target tells what to do with it.
+  Migrated migrate(int socket, const MigrateOptions &options = {}) const {
+    rr_call call = options.limits.c();
+    rr_migrate_options c;
+    rr_migrate_options_init(&c, sizeof c);
+    c.flags = options.flags;
+    c.rounds = options.rounds;
+    c.patience_ms = static_cast<uint32_t>(options.patience.count());
+    c.work = detail::optional(options.work);
+    c.manage_cgroups = options.manage_cgroups;
+    c.network_lock = options.network_lock;
+    c.criu = detail::optional(options.program);
+    c.call = &call;
+    if (options.progress) {
+      c.progress_data = const_cast<std::function<void(const MigrationEvent &)> *>(&options.progress);
+      c.progress = [](void *data, const rr_migration_event *event) {
+        (*static_cast<const std::function<void(const MigrationEvent &)> *>(data))(
+            {event->type, event->round, event->files, event->bytes, std::chrono::nanoseconds(event->sending_ns), event->memory,
+             event->frozen != 0, event->reason ? event->reason : ""});
+      };
+    }
+    rr_migrated out{};
+    out.size = sizeof out;
+    detail::check([&](rr_error **error) { return rr_migrate(get(), socket, &c, &out, error); });
+    return {out.pid, out.rounds, out.bytes, std::chrono::nanoseconds(out.downtime_ns), std::chrono::nanoseconds(out.total_ns)};
+  }
   /// `resources` is a `linux.resources` object, as JSON; what is left out stays.
   void update(std::string_view resources, const Limits &limits = {}) const {
     rr_call call = limits.c();
@@ -462,6 +532,8 @@ struct Bundle {
 struct Config {
   std::string json;
 };
+/// What the source of a migration has said.
+struct AsSent {};
 
 /// Options of Context::create and run.
 struct CreateOptions {
@@ -528,6 +600,25 @@ class Context {
                      rr_error **error) { return rr_restore(context, name, c, &r, out, error); };
     return make(call, id, from, options);
   }
+  /// A container from whoever migrates it at the other end of `socket`, a connected stream socket, borrowed. An empty `id` is the
+  /// source's. `from` is AsSent, a Bundle (made if the source sends the root filesystem), or a Config in place of the source's.
+  template <class From = AsSent>
+  [[nodiscard]] Container receive(int socket, const std::string &id = {}, const From &from = {},
+                                  const ReceiveOptions &receive = {}, const CreateOptions &options = {}) const {
+    rr_receive_options r;
+    rr_receive_options_init(&r, sizeof r);
+    r.limit = receive.limit;
+    r.patience_ms = static_cast<uint32_t>(receive.patience.count());
+    r.work = detail::optional(receive.work);
+    r.manage_cgroups = receive.manage_cgroups;
+    r.network_lock = receive.network_lock;
+    r.criu = detail::optional(receive.program);
+    auto call = [&r, socket](rr_context *context, const char *name, const rr_create_options *c, rr_container **out,
+                             rr_error **error) {
+      return rr_receive(context, socket, *name ? name : nullptr, c, &r, out, error);
+    };
+    return make(call, id, from, options);
+  }
   /// Finds a container, whoever made it.
   [[nodiscard]] Container open(const std::string &id) const {
     rr_container *found = nullptr;
@@ -543,6 +634,7 @@ class Context {
  private:
   using Log = std::function<void(int, std::string_view, std::string_view)>;
 
+  static void place(rr_create_options &, const AsSent &) {}
   static void place(rr_create_options &c, const Bundle &from) { c.bundle = from.path.c_str(); }
   static void place(rr_create_options &c, const Config &from) {
     c.config = from.json.data();

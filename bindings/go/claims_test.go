@@ -76,6 +76,8 @@ var claims = map[string]func(*testing.T){
 	"namespace_is_opened":                      namespaceIsOpened,
 	"readiness_is_heard":                       readinessIsHeard,
 	"checkpointed_container_goes_on":           checkpointedContainerGoesOn,
+	"migrated_container_goes_on":               migratedContainerGoesOn,
+	"migration_to_nobody_leaves_it_running":    migrationToNobodyLeavesItRunning,
 	"pause_freezes_and_resume_thaws":           pauseFreezesAndResumeThaws,
 	"update_changes_a_limit":                   updateChangesALimit,
 	"stats_count_what_runs":                    statsCountWhatRuns,
@@ -794,12 +796,7 @@ func checkpointedContainerGoesOn(t *testing.T) {
 		fmt.Println("skipped: checkpointed_container_goes_on: no CRIU that starts here")
 		return
 	}
-	next := func(lines *bufio.Scanner) int {
-		expect(t, lines.Scan(), lines.Err())
-		number, err := strconv.Atoi(lines.Text())
-		must(t, err)
-		return number
-	}
+	next := numbers(t)
 	images, program := t.TempDir(), riverrun.CRIUOptions{Program: criu}
 	piped := riverrun.NullIO
 	piped.Stdout = riverrun.Pipe
@@ -832,6 +829,84 @@ func checkpointedContainerGoesOn(t *testing.T) {
 	expect(t, state(t, again).Status == riverrun.Running)
 	after := next(bufio.NewScanner(again.Pipes.Stdout))
 	expect(t, after > seen, after, seen)
+}
+
+// numbers is a reader of what a counting container says.
+func numbers(t *testing.T) func(*bufio.Scanner) int {
+	return func(lines *bufio.Scanner) int {
+		expect(t, lines.Scan(), lines.Err())
+		number, err := strconv.Atoi(lines.Text())
+		must(t, err)
+		return number
+	}
+}
+
+// pair is the two ends of a connection.
+func pair(t *testing.T) (here, there *os.File) {
+	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	must(t, err)
+	return os.NewFile(uintptr(ends[0]), "here"), os.NewFile(uintptr(ends[1]), "there")
+}
+
+// migratedContainerGoesOn: the other host is a runtime with a state root of its own.
+func migratedContainerGoesOn(t *testing.T) {
+	criu := os.Getenv("CRIU")
+	if criu == "" {
+		fmt.Println("skipped: migrated_container_goes_on: no CRIU that starts here")
+		return
+	}
+	next := numbers(t)
+	piped := riverrun.NullIO
+	piped.Stdout = riverrun.Pipe
+	ctx, cancel := context.WithTimeout(background, long)
+	defer cancel()
+	web, err := rt.Run(ctx, fresh(), riverrun.CreateOptions{Config: shell(t, "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"), IO: piped})
+	must(t, err)
+	before := bufio.NewScanner(web.Pipes.Stdout)
+	for next(before) < 3 {
+	}
+	seen := next(before)
+	other, err := riverrun.New(riverrun.Options{Root: root + "-there"})
+	must(t, err)
+	defer other.Close()
+	here, there := pair(t)
+	defer here.Close()
+	defer there.Close()
+	var steps []riverrun.MigrationStep
+	var migrated riverrun.Migrated
+	sent := make(chan error, 1)
+	go func() {
+		var err error
+		migrated, err = web.Migrate(ctx, here, riverrun.MigrateOptions{
+			CRIU:     riverrun.CRIUOptions{Program: criu},
+			Progress: func(event riverrun.MigrationEvent) { steps = append(steps, event.Step) },
+		})
+		sent <- err
+	}()
+	again, err := other.Receive(ctx, there, fresh(), riverrun.CreateOptions{IO: piped}, riverrun.ReceiveOptions{Program: criu})
+	must(t, err)
+	defer func() {
+		must(t, again.Delete(background, riverrun.DeleteForce))
+		again.Pipes.Close()
+	}()
+	must(t, <-sent)
+	expect(t, state(t, again).Pid == migrated.Pid && migrated.Downtime > 0, migrated)
+	expect(t, len(steps) > 2 && steps[0] == riverrun.MigrationAccepted && steps[len(steps)-1] == riverrun.MigrationRestored, steps)
+	after := next(bufio.NewScanner(again.Pipes.Stdout))
+	expect(t, after > seen, after, seen)
+	_, err = web.State()
+	refused(t, err, riverrun.ErrNotFound)
+	web.Pipes.Close()
+}
+
+// migrationToNobodyLeavesItRunning: the connection has no other end any more.
+func migrationToNobodyLeavesItRunning(t *testing.T) {
+	web := started(t, riverrun.CreateOptions{Config: shell(t, "sleep 60"), IO: riverrun.NullIO})
+	here, there := pair(t)
+	defer here.Close()
+	must(t, there.Close())
+	_, err := web.Migrate(background, here, riverrun.MigrateOptions{})
+	expect(t, err != nil && state(t, web).Status == riverrun.Running, err)
 }
 
 // readinessIsHeard: a message to the socket that the container sees, from outside.

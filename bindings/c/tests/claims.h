@@ -156,7 +156,8 @@ static inline bool has(const char *text, const char *part) { return strstr(text,
   X(extra_descriptor_arrives) X(terminal_has_its_size) X(exec_has_its_own_exit) X(exec_reads_its_input)                \
   X(exec_into_a_stopped_container_is_refused) X(members_are_listed) X(pid_file_holds_the_pid)                          \
   X(pidfd_is_readable_at_the_end) X(namespace_is_opened) X(readiness_is_heard) X(pause_freezes_and_resume_thaws)       \
-  X(checkpointed_container_goes_on) X(update_changes_a_limit) X(stats_count_what_runs)                                 \
+  X(checkpointed_container_goes_on) X(migrated_container_goes_on) X(migration_to_nobody_leaves_it_running)             \
+  X(update_changes_a_limit) X(stats_count_what_runs)                                                                   \
   X(stats_document_is_the_command_lines) X(events_end_with_exit) X(events_tell_out_of_memory_before_exit)              \
   X(events_of_many_in_one_loop)
 

@@ -1,5 +1,6 @@
 /* more.c: the claims about streams, further processes, numbers, events, checkpoints. */
 #include "claims.h"
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -292,7 +293,7 @@ void events_of_many_in_one_loop(void) {
   }
 }
 
-/* ---- checkpoint and restore ---- */
+/* ---- checkpoint, restore, migration ---- */
 
 static long number(int fd) {
   char line[32] = "";
@@ -337,5 +338,71 @@ void checkpointed_container_goes_on(void) {
   CHECK(status_of(c) == RR_RUNNING && number(io.out.fd) > seen);
   close(images);
   close(io.out.fd);
+  gone(c);
+}
+
+struct moving {
+  rr_container *c;
+  int socket;
+  rr_migrated out;
+};
+static void remember(void *data, const rr_migration_event *event) { *(int *)data = event->type; }
+static void *send_away(void *argument) {
+  struct moving *moving = argument;
+  int last = 0;
+  rr_migrate_options options;
+  rr_migrate_options_init(&options, sizeof options);
+  options.criu = getenv("CRIU"), options.call = &LONG;
+  options.progress = remember, options.progress_data = &last;
+  OK(rr_migrate(moving->c, moving->socket, &options, &moving->out, &err));
+  CHECK(last == RR_MIGRATION_RESTORED);
+  return NULL;
+}
+void migrated_container_goes_on(void) {
+  const char *criu = getenv("CRIU");
+  if (criu == NULL || *criu == 0) {
+    puts("skipped: migrated_container_goes_on: no CRIU that starts here");
+    return;
+  }
+  rr_context *there = context(text("%s/there", work));
+  rr_io io = silent();
+  io.out.kind = RR_STDIO_PIPE;
+  struct moving moving = {.out = {.size = sizeof moving.out}};
+  moving.c = run_of(fresh(), shell("i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"), &io);
+  while (number(io.out.fd) < 3)
+    continue;
+  long seen = number(io.out.fd);
+  close(io.out.fd);
+  int ends[2];
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  moving.socket = ends[0];
+  pthread_t source;
+  CHECK(pthread_create(&source, NULL, send_away, &moving) == 0);
+  rr_create_options options;
+  rr_create_options_init(&options, sizeof options);
+  options.io = &io, options.call = &LONG;
+  rr_receive_options receive;
+  rr_receive_options_init(&receive, sizeof receive);
+  receive.criu = criu;
+  rr_container *c = NULL;
+  OK(rr_receive(there, ends[1], fresh(), &options, &receive, &c, &err));
+  CHECK(pthread_join(source, NULL) == 0);
+  CHECK(status_of(c) == RR_RUNNING && pid_of(c) == moving.out.pid && moving.out.downtime_ns > 0);
+  CHECK(number(io.out.fd) > seen);
+  rr_state_info info = {.size = sizeof info};
+  EXPECT(RR_E_NOT_FOUND, rr_state(moving.c, &info, &err));
+  rr_container_unref(moving.c);
+  rr_context_unref(there);
+  close(ends[0]), close(ends[1]), close(io.out.fd);
+  gone(c);
+}
+void migration_to_nobody_leaves_it_running(void) {
+  rr_container *c = run("sleep 60");
+  int ends[2];
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  close(ends[1]);
+  CHECK(rr_migrate(c, ends[0], NULL, NULL, NULL) != RR_OK && status_of(c) == RR_RUNNING);
+  CHECK(fcntl(ends[0], F_GETFD) == FD_CLOEXEC);
+  close(ends[0]);
   gone(c);
 }

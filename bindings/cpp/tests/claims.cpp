@@ -553,6 +553,63 @@ void checkpointed_container_goes_on() {
   again.remove(RR_DELETE_FORCE);
   EXPECT(status == RR_RUNNING && after > seen);
 }
+void migrated_container_goes_on() {
+  const char *criu = std::getenv("CRIU");
+  if (!criu || !*criu) {
+    std::cout << "skipped: migrated_container_goes_on: no CRIU that starts here\n";
+    return;
+  }
+  riverrun::ContextOptions other;
+  other.root = work + "/there";
+  const Context there(other);
+  auto options = quiet();
+  options.io.out = Stream::pipe();
+  auto web = context().run(fresh(), shell("i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"), options);
+  while (number(web.pipes.out.get()) < 3) continue;
+  const auto seen = number(web.pipes.out.get());
+  int ends[2];
+  EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  const Fd here(ends[0]), beyond(ends[1]);
+  riverrun::MigrateOptions migrate;
+  migrate.program = criu;
+  migrate.limits = kLong;
+  std::vector<int> steps;
+  migrate.progress = [&](const riverrun::MigrationEvent &event) { steps.push_back(event.step); };
+  riverrun::Migrated migrated;
+  std::string why;
+  std::thread source([&] {
+    try {
+      migrated = web.migrate(here.get(), migrate);
+    } catch (const Error &error) {
+      why = error.what();
+    }
+  });
+  riverrun::ReceiveOptions receive;
+  receive.program = criu;
+  std::optional<Container> again;
+  try {
+    again = there.receive(beyond.get(), fresh(), riverrun::AsSent{}, receive, options);
+  } catch (const Error &error) {
+    source.join();
+    fail(error.what() + (" / " + why));
+  }
+  source.join();
+  const auto state = again->state();
+  const auto after = number(again->pipes.out.get());
+  again->remove(RR_DELETE_FORCE);
+  EXPECT(state.status == RR_RUNNING && state.pid == migrated.pid && migrated.downtime.count() > 0 && after > seen);
+  EXPECT(!steps.empty() && steps.front() == RR_MIGRATION_ACCEPTED && steps.back() == RR_MIGRATION_RESTORED);
+  refused(RR_E_NOT_FOUND, [&] { (void)web.state(); });
+}
+void migration_to_nobody_leaves_it_running() {
+  Running web("sleep 60");
+  int ends[2];
+  EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  const Fd here(ends[0]);
+  close(ends[1]);
+  refused(RR_E_SYSTEM, [&] { (void)web->migrate(here.get()); });
+  EXPECT(web->state().status == RR_RUNNING);
+}
 void update_changes_a_limit() {
   Running web("sleep 60");
   web->update(R"({"pids":{"limit":77}})", kLong);
@@ -650,7 +707,8 @@ const Claim kClaims[] = {
     CLAIM(namespace_is_opened), CLAIM(readiness_is_heard),
     CLAIM(pause_freezes_and_resume_thaws), CLAIM(update_changes_a_limit),
     CLAIM(stats_count_what_runs), CLAIM(stats_document_is_the_command_lines), CLAIM(events_end_with_exit),
-    CLAIM(checkpointed_container_goes_on), CLAIM(events_tell_out_of_memory_before_exit), CLAIM(events_of_many_in_one_loop),
+    CLAIM(checkpointed_container_goes_on), CLAIM(migrated_container_goes_on), CLAIM(migration_to_nobody_leaves_it_running),
+    CLAIM(events_tell_out_of_memory_before_exit), CLAIM(events_of_many_in_one_loop),
 };
 
 }  // namespace

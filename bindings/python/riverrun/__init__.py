@@ -38,6 +38,7 @@ from .errors import (
     Unsupported,
 )
 from .events import Event, EventStream, EventType
+from .migration import Migrated, MigrationEvent, MigrationStep
 from .process import Exit, Process
 from .streams import INHERIT, IO, NULL, PIPE, Pipes
 

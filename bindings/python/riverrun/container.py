@@ -7,12 +7,13 @@ import enum
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union
 
 from . import _abi
 from ._library import buffer, call, check, library, path, sized
 from .criu import Directory, lend_criu
 from .events import EventStream
+from .migration import Migrated, MigrationEvent, progress_function, send_options
 from .process import Process
 from .streams import IO, Lent, Pipes
 
@@ -170,6 +171,34 @@ class Container:
         options.status_fd_plus1 = 0 if status_fd is None else status_fd + 1
         options.call = ctypes.pointer(limits)
         check(library.rr_checkpoint, self._handle, ctypes.byref(options))
+
+    def migrate(
+        self,
+        socket: int,
+        *,
+        progress: Optional[Callable[[MigrationEvent], None]] = None,
+        timeout: Optional[float] = None,
+        cancel: Optional[int] = None,
+        **options: Any,
+    ) -> Migrated:
+        """Sends the running container to whoever receives it at the other end of `socket`, the descriptor of a connected stream
+        socket that stays the caller's to close, and deletes it here once it runs there.
+
+        `progress` is told what happens, during the call; what it takes while the container is frozen is downtime. Options:
+        `copy_rootfs` (all files are sent; default: the target has them), `rounds` of memory while it runs (0: none), `patience`
+        (seconds that the other side may say nothing), `work` (a directory for images), `link_remap`, `tcp_skip_in_flight`, and of
+        those of `checkpoint` `tcp_established`, `ext_unix_sk`, `shell_job`, `file_locks`, `manage_cgroups`, `network_lock`,
+        `criu`. Until the target is told to run it every error leaves it running here; one whose detail `migration` is
+        `undecided` leaves it paused, and only a look at the target tells what to do with it.
+        """
+        wanted, limits, out = send_options(**options), call(timeout, cancel), sized(_abi.rr_migrated)
+        wanted.call = ctypes.pointer(limits)
+        raised: list[BaseException] = []
+        wanted.progress = progress_function(progress, raised)
+        check(library.rr_migrate, self._handle, socket, ctypes.byref(wanted), ctypes.byref(out))
+        if raised:
+            raise raised[0]
+        return Migrated(out.pid, out.rounds, out.bytes, out.downtime_ns / 1e9, out.total_ns / 1e9)
 
     def stats(self) -> Any:
         """What the kernel counts, as flat numbers: the fields of `rr_stats_info`, cheap enough to ask of thousands."""

@@ -11,6 +11,7 @@ from . import _abi
 from ._library import buffer, call, check, library, path, sized, text
 from .container import Container
 from .criu import Directory, lend_criu
+from .migration import receive_options
 from .streams import IO, Lent
 
 #: Level (LOG_ERROR to LOG_DEBUG), line, further facts.
@@ -98,6 +99,33 @@ class Context:
             return library.rr_restore(handle, id, options, ctypes.byref(wanted), *rest)
 
         return self._make(restore, id, bundle, **options)
+
+    def receive(
+        self,
+        socket: int,
+        id: Optional[str] = None,
+        bundle: Union[str, os.PathLike, None] = None,
+        *,
+        receive: Optional[dict] = None,
+        **options: Any,
+    ) -> Container:
+        """Takes a container from whoever migrates it at the other end of `socket`, the descriptor of a connected stream socket
+        that stays the caller's to close.
+
+        `id` defaults to the source's; `bundle` is made if the source sends the root filesystem, and defaults to the source's
+        path. `receive` is further options by name: `limit` (bytes that are stored at most), `patience` (seconds that the other
+        side may say nothing), `work` (a directory for images), `manage_cgroups`, `network_lock`, `criu`; other options are those
+        of `create`. Whoever can write to the socket is as good as root. On failure nothing is left behind.
+        """
+        wanted = receive_options(**(receive or {}))
+
+        def received(handle: Any, _id: bytes, options: Any, *rest: Any) -> int:
+            name = None if id is None else id.encode()
+            return library.rr_receive(handle, socket, name, options, ctypes.byref(wanted), *rest)
+
+        made = self._make(received, id or "", bundle, **options)
+        made.id = id or made.state_document["id"]
+        return made
 
     def _make(
         self,

@@ -30,7 +30,7 @@ def lend_criu(options: Any, images: Directory, work: Optional[Directory], named:
     """Fills the fields that `rr_checkpoint_options` and `rr_restore_options` have in common."""
     _lend(options, "images", images)
     _lend(options, "work", work)
-    _options(options, **named)
+    lend_options(options, **named)
 
 
 def _lend(options: Any, name: str, directory: Optional[Directory]) -> None:
@@ -40,7 +40,7 @@ def _lend(options: Any, name: str, directory: Optional[Directory]) -> None:
         setattr(options, name, path(directory))
 
 
-def _options(
+def lend_options(
     options: Any,
     tcp_established: bool = False,
     ext_unix_sk: bool = False,
@@ -52,6 +52,7 @@ def _options(
     network_lock: Optional[str] = None,
     criu: Union[str, os.PathLike, None] = None,
 ) -> None:
+    """Fills the fields that every call has which asks CRIU for something."""
     options.flags |= _abi.RR_CRIU_TCP_ESTABLISHED if tcp_established else 0
     options.flags |= _abi.RR_CRIU_EXT_UNIX_SK if ext_unix_sk else 0
     options.flags |= _abi.RR_CRIU_SHELL_JOB if shell_job else 0

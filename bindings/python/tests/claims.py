@@ -434,6 +434,44 @@ def checkpointed_container_goes_on():
         assert number(again.pipes.stdout) > seen
 
 
+def migrated_container_goes_on():
+    criu = os.environ.get("CRIU")
+    if not criu:
+        print("skipped: migrated_container_goes_on: no CRIU that starts here")
+        return
+    there, steps, outcome = rr.Context(WORK + "/there"), [], []
+    counting = shell("i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done")
+    web = context.run(fresh(), config=counting, io=quiet(stdout=rr.PIPE), timeout=LONG)
+    while number(web.pipes.stdout) < 3:
+        pass
+    seen = number(web.pipes.stdout)
+    here, beyond = socket.socketpair()
+
+    def send():
+        outcome.append(web.migrate(here.fileno(), progress=lambda e: steps.append(e.step), criu=criu, timeout=LONG))
+
+    source = threading.Thread(target=send)
+    source.start()
+    again = there.receive(beyond.fileno(), fresh(), io=quiet(stdout=rr.PIPE), receive={"criu": criu}, timeout=LONG)
+    with again:
+        source.join()
+        assert again.state.pid == outcome[0].pid and outcome[0].downtime > 0
+        assert steps[0] == rr.MigrationStep.ACCEPTED and steps[-1] == rr.MigrationStep.RESTORED
+        assert number(again.pipes.stdout) > seen
+    refused(rr.NotFound, lambda: web.state)
+    web.pipes.close()
+    here.close(), beyond.close()
+
+
+def migration_to_nobody_leaves_it_running():
+    with run("sleep 60") as web:
+        here, beyond = socket.socketpair()
+        beyond.close()
+        refused(rr.Error, web.migrate, here.fileno(), timeout=LONG)
+        assert web.status == rr.Status.RUNNING
+        here.close()
+
+
 def number(stream) -> int:
     """The next whole number that is read."""
     text = b""
