@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::plan::{CgroupManager, CgroupPlan, Facts, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::hook::plan::Owner;
-use crate::host::Host;
+use crate::host::{Cgroups, Host};
 use crate::intel_rdt::plan::IntelRdtPlan;
 use crate::mount::plan::{Around, MountUserns};
 use crate::namespace::plan::{IdMaps, Joined, NamespacePlan, host_id};
@@ -56,6 +56,8 @@ pub(crate) struct Request {
     pub(crate) calls: bool,
     /// The root filesystem came as a descriptor: its device and inode.
     pub(crate) root_identity: Option<(u64, u64)>,
+    /// The process is to have init for a parent, not the host.
+    pub(crate) detached: bool,
 }
 
 /// A create, decided.
@@ -71,6 +73,9 @@ pub(crate) struct Plan {
     pub(crate) maps: Option<IdMaps>,
     pub(crate) cgroups: CgroupPlan,
     pub(crate) oom_score_adj: Option<i32>,
+    /// The init program is in our memory until it executes, and we work meanwhile (`sys::clone::spawn_beside`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) beside: bool,
     /// setgroups(2) is denied in its user namespace, or was called when that was entered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) deny_setgroups: bool,
@@ -187,7 +192,10 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     hook::plan::start_steps(spec, owner, &mut steps);
     process::identity(process, surroundings(linux, request, deny_setgroups), &mut steps)?;
     let born_in_user = user_namespace && !namespaces.enters_user();
+    let needs_us = namespaces.maps.is_some() || steps.contains(&Step::Hop);
+    let oom_score_adj = process.oom_score_adj();
     Ok(Plan {
+        beside: !needs_us && oom_score_adj.is_none() && may_be_alone(host, request),
         namespaces: namespaces.clone,
         own_namespaces: namespaces.all(),
         joined_namespaces: namespaces.joined(),
@@ -195,13 +203,24 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
         rlimits: if born_in_user { rlimits } else { Vec::new() },
         maps: namespaces.maps,
         cgroups,
-        oom_score_adj: process.oom_score_adj(),
+        oom_score_adj,
         mount_userns,
         hooks: hook::plan::of_runtime(spec, owner),
         receiver: linux.seccomp().as_ref().and_then(|seccomp| seccomp::receiver(seccomp, &request.bundle)),
         intel_rdt: IntelRdtPlan::new(&request.id, linux, request.resctrl.as_deref())?,
         init: InitPlan { build_id: BUILD_ID.to_owned(), steps },
     })
+}
+
+/// Whether an init program without an OOM score may be alone in our memory until it executes. Only of a vfork's child does
+/// the kernel know that it is a guest there: the OOM killer would end us with one that is born in a cgroup with too little
+/// memory, and an OOM score is of all that share the memory (oom_kill.c, `in_vfork`; fs/proc/base.c, `__set_oom_adj`).
+fn may_be_alone(host: &Host, request: &Request) -> bool {
+    let joins_memory_later = match &host.cgroups {
+        Cgroups::V1 { unified, .. } => unified.as_ref().is_none_or(|unified| !unified.has("memory")),
+        Cgroups::V2(_) | Cgroups::Absent => false,
+    };
+    joins_memory_later && !request.detached && !request.rootless
 }
 
 fn wanted<'a>(spec: &'a Spec, request: &'a Request) -> Wanted<'a> {

@@ -93,6 +93,7 @@ fn planned(case: &Value, hosts: &BTreeMap<String, Host>) -> Value {
             resctrl: case["request"]["resctrl"].as_str().map(PathBuf::from),
             calls: flag("calls"),
             root_identity: flag("root_identity").then_some((7, 4711)),
+            detached: flag("detached"),
         };
         let mut plan = create(&spec, &hosts[&text(case, "host")], &request)?;
         plan.init.build_id.clear();

@@ -1,49 +1,45 @@
 //! create: from a bundle to a first process that waits for `start`. All or nothing.
 //!
 //! The order: directory (the lock), `state.json` (what will be made), the process, its maps, the v1 cgroups while it
-//! works, its answer, `state.json` again (what was made), the pid file, the word to go on. [`Undo`] takes back whatever was done if
-//! anything after it fails; a runtime that is killed leaves a state directory that tells `delete --force` the same.
+//! works, its answer, `state.json` again (what was made), the pid file, the word to go on. [`Undo`] takes back whatever was
+//! done if anything after it fails; a runtime that is killed leaves a state directory that tells `delete --force` the same.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use oci_spec::runtime::Spec;
 
+use super::bundle;
 use super::context::{Container, Context, valid_id};
 use super::deadline::Deadline;
-use super::delete::end_members;
 use super::hooks;
 use super::io::{self, Streams};
 use super::joined::Given;
+use super::journal::{self, agents_state};
 use super::net_device::NetDevices;
 use super::notify;
-use super::options::{Call, CreateOptions, HostHook, Level};
+use super::options::CreateOptions;
 use super::process::Process;
 use super::spawn::{Birth, Ready, Spawned, Wish};
 use super::trees::Trees;
+use super::undo::Undo;
 use crate::cgroup::apply::Made;
-use crate::cgroup::plan::Layout;
 use crate::cgroup::{self, Manager};
 use crate::error::{Error, Kind, Result};
 use crate::hook;
-use crate::host::{Cgroups, SecurityModules};
+use crate::host::SecurityModules;
 use crate::intel_rdt;
 use crate::namespace;
 use crate::plan::{self, Plan, Request, listener_number, mount_userns_number};
-use crate::process::plan::label;
-use crate::seccomp::apply::{Agent, State as AgentsState};
+use crate::seccomp::apply::Agent;
 use crate::state::directory::{Directory, START_SOCKET};
-use crate::state::file::{Config, Own, Settled, StateFile};
+use crate::state::file::{Settled, StateFile};
 use crate::state::status::Status;
-use crate::state::time;
 use crate::sys::clone::Child;
-use crate::sys::{Errno, errno_of, file, process as sys_process, socket};
-use crate::wire::{Hooks, Step, ToInit};
-use crate::{OCI_VERSION, VERSION, spec, wording};
+use crate::sys::{Errno, process as sys_process, socket};
+use crate::wire::ToInit;
 
 impl Context {
     /// Creates a container: its first process has everything but the program, and waits for
@@ -67,15 +63,15 @@ impl Context {
     fn make(&self, id: &str, mut options: CreateOptions<'_>, wait_for_start: bool) -> Result<Container> {
         valid_id(id)?;
         let deadline = Deadline::begin(options.call, "create container")?;
-        let bundle = bundle(&options)?;
+        let bundle = bundle::find(&options)?;
         let config = match options.config.take() {
             Some(config) => config,
-            None => read_config(&bundle)?,
+            None => bundle::read_config(&bundle)?,
         };
-        let (mut spec, unknown) = legal(&config, options.want_seccomp_listener)?;
+        let (mut spec, unknown) = bundle::legal(&config, options.want_seccomp_listener)?;
         notify::add_to(&mut spec, &options, self.root(), id);
         let given = Given::open(self, &mut spec, &deadline)?;
-        let (rootfs, root_identity) = chosen_rootfs(&options, &spec, &bundle)?;
+        let (rootfs, root_identity) = bundle::chosen_rootfs(&options, &spec, &bundle)?;
         let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
         let streams = Streams::open(&mut options.io, terminal)?;
         if let Some(uid) = spec.process().as_ref().and_then(|process| plan::host_uid(&spec, process)) {
@@ -93,7 +89,7 @@ impl Context {
             window: options.io.window.map(|window| (window.rows, window.cols)),
             core: Path::new("/proc/kcore").exists(),
             joined: given.facts.clone(),
-            selinux: names_mount_label(&spec) && SecurityModules::probe().selinux,
+            selinux: bundle::names_mount_label(&spec) && SecurityModules::probe().selinux,
             net_devices: net_devices.facts(),
             cgroup_manager: self.cgroup_manager(),
             rootless: self.is_rootless(),
@@ -101,6 +97,7 @@ impl Context {
             resctrl: self.resctrl_for(&spec),
             calls: options.hook.is_some(),
             root_identity,
+            detached: options.detached,
         };
         let plan = plan::create(&spec, self.host(), &request)?;
         self.warn(&unknown, spec.process().as_ref(), spec.linux().as_ref());
@@ -122,7 +119,7 @@ impl Context {
             with_hooks: hook::plan::any(&spec) || options.hook.is_some(),
             armed: true,
         };
-        let state = journal(self, &spec, &plan, &request);
+        let state = journal::begin(self, &spec, &plan, &request);
         let making = Making {
             context: self,
             plan: &plan,
@@ -233,28 +230,11 @@ impl Making<'_> {
         Ok(Process::new(released.pid, released.pidfd, console, pipes))
     }
 
-    /// Whether the init program needs nothing of us before its cgroups, and may be alone in our memory until it executes.
-    /// Only of a vfork's child does the kernel know that it is a guest there: the OOM killer would end us with one that is
-    /// born in a cgroup with too little memory, and an OOM score is of all that share the memory (oom_kill.c, `in_vfork`;
-    /// fs/proc/base.c, `__set_oom_adj`).
-    fn goes_its_way(&self) -> bool {
-        let joins_memory_later = match &self.context.host().cgroups {
-            Cgroups::V1 { unified, .. } => unified.as_ref().is_none_or(|unified| !unified.has("memory")),
-            Cgroups::V2(_) | Cgroups::Absent => false,
-        };
-        let needs_us = self.plan.maps.is_some() || self.plan.init.steps.contains(&Step::Hop);
-        joins_memory_later
-            && self.plan.oom_score_adj.is_none()
-            && !needs_us
-            && !self.options.detached
-            && !self.context.is_rootless()
-    }
-
     /// The init program on its way, and what it joins its cgroups by: these are made while it does what needs none.
     fn born(&self, birth: &Birth<'_>, streams: Streams, made: &mut Made) -> Result<(Spawned, Vec<OwnedFd>)> {
         let (init, socket_number) = (&self.plan.init, self.request.keep_below + 1);
         let mut enter = |pid| self.cgroups.enter(&self.plan.cgroups, pid, made);
-        if self.goes_its_way() {
+        if self.plan.beside {
             return Spawned::beside(birth, init, streams, socket_number, enter);
         }
         let mut spawned = Spawned::new(birth, init, streams, socket_number)?;
@@ -315,20 +295,8 @@ impl Making<'_> {
             .ok_or_else(|| Error::os(Kind::System, "read stat of the init program", Errno::ESRCH as i32))?;
         state.init_process_pid = pid;
         state.init_process_start = stat.start_time;
-        state.namespace_paths = namespace_paths(pid);
+        state.namespace_paths = journal::namespace_paths(pid);
         Ok(state.settled())
-    }
-}
-
-/// The container as an agent is told of it.
-pub(super) fn agents_state(state: &StateFile, status: Status, pid: i32) -> AgentsState {
-    AgentsState {
-        oci_version: OCI_VERSION,
-        id: state.id.clone(),
-        status: status.to_string(),
-        pid,
-        bundle: state.riverrun.bundle.clone(),
-        annotations: state.riverrun.annotations.clone(),
     }
 }
 
@@ -351,223 +319,4 @@ pub(super) fn hand_over_console(ready: &mut Ready, socket: Option<&Path>) -> Res
         }
         (console, _) => Ok(console.map(|(master, _)| master)),
     }
-}
-
-/// Takes back what was made, unless it is disarmed. Killing the process is `spawn`'s.
-pub(super) struct Undo<'a> {
-    pub(super) context: &'a Context,
-    pub(super) directory: Directory,
-    pub(super) cgroups: &'a dyn Manager,
-    pub(super) made: Made,
-    pub(super) layout: Layout,
-    pub(super) intel_rdt: Vec<PathBuf>,
-    pub(super) pid_file: Option<PathBuf>,
-    /// Those of the host.
-    pub(super) hooks: &'a [Hooks],
-    pub(super) host_hook: Option<&'a HostHook>,
-    /// There are some, of the host or of the container.
-    pub(super) with_hooks: bool,
-    pub(super) armed: bool,
-}
-
-impl Undo<'_> {
-    /// The kernel does not tell a process why it kills it.
-    fn explain(&self, error: Error) -> Error {
-        // Born in its cgroup, it may find no memory for its first execve, and is not even killed.
-        let refused = error.errno() == Some(libc::ENOMEM) && cgroup::oom::shortages(self.cgroups) > 0;
-        if refused || cgroup::oom::kills(self.cgroups) > 0 {
-            return Error::new(Kind::Oom, wording::INIT_OOM);
-        }
-        error
-    }
-}
-
-impl Drop for Undo<'_> {
-    fn drop(&mut self) {
-        if !self.armed {
-            return;
-        }
-        if let Some(path) = &self.pid_file {
-            let _ = fs::remove_file(path);
-        }
-        if self.with_hooks {
-            // What a hook left behind in the container; with a pid namespace it ended with the init program.
-            let own = cgroup::manager(self.layout, self.made.own().to_vec(), None);
-            let _ = end_members(own.as_ref(), Call::default());
-        }
-        // The directory goes last: as long as it is there, `delete --force` finds what could not be removed.
-        let removed =
-            self.cgroups.unmake(&self.made).and_then(|()| intel_rdt::apply::remove(&self.intel_rdt));
-        match removed.and_then(|()| self.directory.remove()) {
-            // What a hook did for the container another takes back (runtime.md#lifecycle: on to step 12).
-            Ok(()) => {
-                let forever = Deadline::new(Call::default());
-                hooks::run_poststop(self.context, self.hooks, self.host_hook, &forever);
-            }
-            Err(error) => self.context.log(Level::Warn, &format!("clean up after a failed create: {error}")),
-        }
-    }
-}
-
-/// The bundle, absolute and without links. A configuration that comes as bytes needs none: the host's cwd stands in.
-pub(super) fn bundle(options: &CreateOptions<'_>) -> Result<PathBuf> {
-    let bundle = match (&options.bundle, &options.config) {
-        (Some(bundle), _) => bundle.as_path(),
-        (None, Some(_)) => Path::new("."),
-        (None, None) => {
-            return Err(Error::new(Kind::InvalidArgument, "neither a bundle nor a configuration is given"));
-        }
-    };
-    bundle.canonicalize().map_err(|error| {
-        Error::os(Kind::InvalidArgument, format!("open bundle {}", bundle.display()), errno_of(&error))
-    })
-}
-
-pub(super) fn read_config(bundle: &Path) -> Result<Vec<u8>> {
-    let path = bundle.join("config.json");
-    fs::read(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::new(Kind::InvalidSpec, wording::CONFIG_NOT_FOUND).detailed("path", path.to_string_lossy())
-        }
-        _ => Error::os(Kind::InvalidSpec, format!("read {}", path.display()), errno_of(&error)),
-    })
-}
-
-/// The configuration, if it is one that can be had here, and what it says that nobody knows.
-fn legal(config: &[u8], want_seccomp_listener: bool) -> Result<(Spec, Vec<String>)> {
-    let (mut spec, unknown) = spec::parse_telling(config)?;
-    if want_seccomp_listener {
-        listen_ourselves(&mut spec);
-    }
-    spec::validate(&spec)?;
-    if let Some(process) = spec.process().as_ref().filter(|process| label::wanted(process)) {
-        label::possible(process, SecurityModules::probe())?;
-    }
-    Ok((spec, unknown))
-}
-
-/// The root filesystem's path and, where it came as a descriptor, what has to be there.
-pub(super) fn chosen_rootfs(
-    options: &CreateOptions<'_>,
-    spec: &Spec,
-    bundle: &Path,
-) -> Result<(PathBuf, Option<(u64, u64)>)> {
-    match &options.rootfs {
-        Some(directory) => given_rootfs(directory.as_fd()).map(|(path, identity)| (path, Some(identity))),
-        None => rootfs(spec, bundle).map(|path| (path, None)),
-    }
-}
-
-/// The root filesystem: a directory, and not a link that somebody could turn elsewhere.
-fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
-    let path = bundle.join(spec.root().as_ref().map(|root| root.path().clone()).unwrap_or_default());
-    let error = |error: std::io::Error| {
-        Error::os(Kind::Rootfs, format!("open root filesystem {}", path.display()), errno_of(&error))
-    };
-    let there = fs::symlink_metadata(&path).map_err(error)?;
-    if there.is_symlink() {
-        return Err(Error::new(Kind::Rootfs, "invalid rootfs: not an absolute path, or a symlink"));
-    }
-    if !there.is_dir() {
-        return Err(Error::os(
-            Kind::Rootfs,
-            format!("open root filesystem {}", path.display()),
-            libc::ENOTDIR,
-        ));
-    }
-    path.canonicalize().map_err(error)
-}
-
-/// The root filesystem behind a descriptor: where it is, and what it has to be when the init program opens it there.
-fn given_rootfs(directory: BorrowedFd<'_>) -> Result<(PathBuf, (u64, u64))> {
-    let found = file::place_of(directory).map_err(|errno| {
-        Error::os(Kind::Rootfs, "find the root filesystem by its descriptor", errno as i32)
-    })?;
-    match found.place {
-        Some(_) if !found.is_directory => {
-            Err(Error::os(Kind::Rootfs, "use the root filesystem's descriptor", libc::ENOTDIR))
-        }
-        Some(path) => Ok((path, found.identity)),
-        None => {
-            let message =
-                "find the root filesystem by its descriptor: it has no path in this mount namespace";
-            Err(Error::new(Kind::Rootfs, message))
-        }
-    }
-}
-
-/// The rules want to know where listeners go. Here they stay; what is named is never connected to.
-fn listen_ourselves(spec: &mut Spec) {
-    let seccomp = spec.linux_mut().as_mut().and_then(|linux| linux.seccomp_mut().as_mut());
-    if let Some(seccomp) = seccomp
-        && seccomp.listener_path().as_ref().is_none_or(|path| path.as_os_str().is_empty())
-    {
-        seccomp.set_listener_path(Some(PathBuf::from("/")));
-    }
-}
-
-pub(super) fn names_mount_label(spec: &Spec) -> bool {
-    spec.linux().as_ref().is_some_and(|linux| linux.mount_label().is_some())
-}
-
-/// What will be made, for whoever has to clean up.
-pub(super) fn journal(context: &Context, spec: &Spec, plan: &Plan, request: &Request) -> StateFile {
-    let created_ns = time::now_ns();
-    let annotations: BTreeMap<String, String> =
-        spec.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let mut labels: Vec<String> = annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    labels.push(format!("bundle={}", request.bundle.display()));
-    StateFile {
-        id: request.id.clone(),
-        created: time::rfc3339(created_ns),
-        config: Config {
-            rootfs: request.rootfs.clone(),
-            hostname: spec.hostname().clone().unwrap_or_default(),
-            labels,
-        },
-        rootless: context.is_rootless(),
-        cgroup_paths: plan.cgroups.paths().into_iter().collect(),
-        intel_rdt_path: plan.intel_rdt.as_ref().map(|rdt| rdt.group.clone()).unwrap_or_default(),
-        intel_rdt_mon_path: plan
-            .intel_rdt
-            .as_ref()
-            .and_then(|rdt| rdt.monitoring.clone())
-            .unwrap_or_default(),
-        riverrun: Own {
-            version: VERSION.to_owned(),
-            bundle: request.bundle.clone(),
-            annotations,
-            namespaces: plan.own_namespaces,
-            joined: plan.joined_namespaces,
-            deny_setgroups: plan.deny_setgroups,
-            created_ns,
-            cgroups: plan.cgroups.layout.name().to_owned(),
-            unit: plan.cgroups.unit.as_ref().map(|unit| unit.name.name.clone()),
-            unit_of_user: plan.cgroups.unit.as_ref().is_some_and(|unit| unit.name.user),
-            hooks: hook::plan::any(spec),
-            resources: None,
-            l3_cache_schema: None,
-            mem_bw_schema: None,
-            intel_rdt_own: plan.intel_rdt.as_ref().map(intel_rdt::apply::missing).unwrap_or_default(),
-        },
-        ..StateFile::default()
-    }
-}
-
-/// As runc names them, for tools.
-pub(super) fn namespace_paths(pid: i32) -> BTreeMap<String, PathBuf> {
-    const NAMES: [(&str, &str); 8] = [
-        ("NEWCGROUP", "cgroup"),
-        ("NEWIPC", "ipc"),
-        ("NEWNET", "net"),
-        ("NEWNS", "mnt"),
-        ("NEWPID", "pid"),
-        ("NEWTIME", "time"),
-        ("NEWUSER", "user"),
-        ("NEWUTS", "uts"),
-    ];
-    NAMES
-        .iter()
-        .map(|(key, file)| ((*key).to_owned(), PathBuf::from(format!("/proc/{pid}/ns/{file}"))))
-        .collect()
 }

@@ -9,10 +9,11 @@ use oci_spec::runtime::{Process as OciProcess, Spec};
 
 use super::cgroups;
 use super::context::Container;
-use super::create::{agents_state, hand_over_console, hand_to_agent};
+use super::create::{hand_over_console, hand_to_agent};
 use super::deadline::Deadline;
 use super::io::{self, Streams};
 use super::joined;
+use super::journal::agents_state;
 use super::options::{Call, ExecOptions};
 use super::pause::goes_on;
 use super::process::Process;

@@ -5,6 +5,7 @@
 //! that were asked for.
 #![forbid(unsafe_code)]
 
+mod bundle;
 mod cgroups;
 mod channel;
 mod checkpoint;
@@ -20,6 +21,7 @@ mod hooks;
 mod inside;
 mod io;
 mod joined;
+mod journal;
 mod kill;
 mod list;
 mod migrate;
@@ -37,6 +39,7 @@ mod stats;
 mod stats_json;
 mod trace;
 mod trees;
+mod undo;
 mod update;
 #[cfg(test)]
 mod with_resctrl;

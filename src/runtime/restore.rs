@@ -13,20 +13,22 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use serde::de::DeserializeOwned;
 
+use super::bundle;
 use super::checkpoint::{OwnFacts, foreign};
 use super::context::{Container, Context, valid_id};
-use super::create::{self, Undo};
 use super::criu::{Cgroups, Criu, Opened, Start, refused, with_log};
 use super::deadline::Deadline;
 use super::delete::end_members;
 use super::hooks;
 use super::io::{self, Streams};
 use super::joined::Given;
+use super::journal;
 use super::net_device::NetDevices;
 use super::notify;
 use super::options::{Call, CreateOptions};
 use super::process::Process;
 use super::spawn::{Birth, Spawned, Wish};
+use super::undo::Undo;
 use crate::cgroup::apply::{Entrances, Made};
 use crate::cgroup::{self, Manager};
 use crate::checkpoint::plan::{self as criu, DESCRIPTORS, Image, OWN, RESTORE_LOG};
@@ -72,14 +74,14 @@ impl Context {
     ) -> Result<Container> {
         possible(&options)?;
         let deadline = Deadline::begin(options.call, "restore container")?;
-        let bundle = create::bundle(&options)?;
+        let bundle = bundle::find(&options)?;
         let (config, mut spec, unknown) = legal(&mut options, &bundle)?;
         let (images, work) = directories(wanted)?;
         let own = own_facts(&images)?;
         options.notify |= own.notify;
         notify::add_to(&mut spec, &options, self.root(), id);
         let given = Given::open(self, &mut spec, &deadline)?;
-        let (rootfs, root_identity) = create::chosen_rootfs(&options, &spec, &bundle)?;
+        let (rootfs, root_identity) = bundle::chosen_rootfs(&options, &spec, &bundle)?;
         let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
         let streams = Streams::open(&mut options.io, terminal)?;
         let net_devices = NetDevices::find(&spec)?;
@@ -130,7 +132,7 @@ impl Context {
             work: &work,
             deadline: &deadline,
             config: &config,
-            state: create::journal(self, &spec, &plan, &request),
+            state: journal::begin(self, &spec, &plan, &request),
             began: false,
             init: None,
             console: None,
@@ -159,7 +161,7 @@ impl Context {
 fn legal(options: &mut CreateOptions<'_>, bundle: &Path) -> Result<(Vec<u8>, Spec, Vec<String>)> {
     let config = match options.config.take() {
         Some(config) => config,
-        None => create::read_config(bundle)?,
+        None => bundle::read_config(bundle)?,
     };
     let (spec, unknown) = spec::parse_telling(&config)?;
     spec::validate(&spec)?;
@@ -407,7 +409,7 @@ impl Restoring<'_, '_> {
         }
         self.state.init_process_pid = pid;
         self.state.init_process_start = stat.start_time;
-        self.state.namespace_paths = create::namespace_paths(pid);
+        self.state.namespace_paths = journal::namespace_paths(pid);
         undo.directory.save(&self.state.settled())
     }
 }
