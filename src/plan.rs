@@ -165,9 +165,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     if !mount::plan::dev_is_bound(spec) {
         device::plan::devices(spec, user_namespace || host.in_user_namespace, request.core, &mut steps);
     }
-    if let Some((rows, cols)) = window(process, request) {
-        steps.push(Step::Terminal { rows, cols, console: true });
-    }
+    steps.extend(window(process, request).map(|(rows, cols)| Step::Terminal { rows, cols, console: true }));
     steps.extend(net_device::plan::steps(linux, host, &request.net_devices)?);
     // Made while the root can be written to (runtime: cwd is created if it is missing).
     steps.push(Step::MakeDirectory { path: process.cwd().to_string_lossy().into_owned() });
@@ -192,10 +190,8 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     hook::plan::start_steps(spec, owner, &mut steps);
     process::identity(process, surroundings(linux, request, deny_setgroups), &mut steps)?;
     let born_in_user = user_namespace && !namespaces.enters_user();
-    let needs_us = namespaces.maps.is_some() || steps.contains(&Step::Hop);
-    let oom_score_adj = process.oom_score_adj();
     Ok(Plan {
-        beside: !needs_us && oom_score_adj.is_none() && may_be_alone(host, request),
+        beside: works_alone(process, &namespaces, &steps) && may_be_alone(host, request),
         namespaces: namespaces.clone,
         own_namespaces: namespaces.all(),
         joined_namespaces: namespaces.joined(),
@@ -203,7 +199,7 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
         rlimits: if born_in_user { rlimits } else { Vec::new() },
         maps: namespaces.maps,
         cgroups,
-        oom_score_adj,
+        oom_score_adj: process.oom_score_adj(),
         mount_userns,
         hooks: hook::plan::of_runtime(spec, owner),
         receiver: linux.seccomp().as_ref().and_then(|seccomp| seccomp::receiver(seccomp, &request.bundle)),
@@ -212,9 +208,14 @@ pub(crate) fn create(spec: &Spec, host: &Host, request: &Request) -> Result<Plan
     })
 }
 
-/// Whether an init program without an OOM score may be alone in our memory until it executes. Only of a vfork's child does
-/// the kernel know that it is a guest there: the OOM killer would end us with one that is born in a cgroup with too little
-/// memory, and an OOM score is of all that share the memory (oom_kill.c, `in_vfork`; fs/proc/base.c, `__set_oom_adj`).
+/// Whether the init program needs nothing of us before its cgroups.
+fn works_alone(process: &Process, namespaces: &NamespacePlan, steps: &[Step]) -> bool {
+    process.oom_score_adj().is_none() && namespaces.maps.is_none() && !steps.contains(&Step::Hop)
+}
+
+/// Whether it may be alone in our memory until it executes. Only of a vfork's child does the kernel know that it is a guest
+/// there: the OOM killer would end us with one that is born in a cgroup with too little memory, and an OOM score is of all
+/// that share the memory (oom_kill.c, `in_vfork`; fs/proc/base.c, `__set_oom_adj`).
 fn may_be_alone(host: &Host, request: &Request) -> bool {
     let joins_memory_later = match &host.cgroups {
         Cgroups::V1 { unified, .. } => unified.as_ref().is_none_or(|unified| !unified.has("memory")),

@@ -28,7 +28,11 @@ pub(super) fn find(options: &CreateOptions<'_>) -> Result<PathBuf> {
     })
 }
 
-pub(super) fn read_config(bundle: &Path) -> Result<Vec<u8>> {
+/// The configuration's bytes: those that were given, or the bundle's.
+pub(super) fn config(given: Option<Vec<u8>>, bundle: &Path) -> Result<Vec<u8>> {
+    if let Some(config) = given {
+        return Ok(config);
+    }
     let path = bundle.join("config.json");
     fs::read(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {

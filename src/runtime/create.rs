@@ -64,10 +64,7 @@ impl Context {
         valid_id(id)?;
         let deadline = Deadline::begin(options.call, "create container")?;
         let bundle = bundle::find(&options)?;
-        let config = match options.config.take() {
-            Some(config) => config,
-            None => bundle::read_config(&bundle)?,
-        };
+        let config = bundle::config(options.config.take(), &bundle)?;
         let (mut spec, unknown) = bundle::legal(&config, options.want_seccomp_listener)?;
         notify::add_to(&mut spec, &options, self.root(), id);
         let given = Given::open(self, &mut spec, &deadline)?;

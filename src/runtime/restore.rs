@@ -159,10 +159,7 @@ impl Context {
 
 /// The configuration's bytes, what they say, and what of that nobody knows.
 fn legal(options: &mut CreateOptions<'_>, bundle: &Path) -> Result<(Vec<u8>, Spec, Vec<String>)> {
-    let config = match options.config.take() {
-        Some(config) => config,
-        None => bundle::read_config(bundle)?,
-    };
+    let config = bundle::config(options.config.take(), bundle)?;
     let (spec, unknown) = spec::parse_telling(&config)?;
     spec::validate(&spec)?;
     Ok((config, spec, unknown))
