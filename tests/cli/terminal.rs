@@ -108,6 +108,25 @@ fn begin(sandbox: &Sandbox, line: &str) -> Session {
 }
 
 #[test]
+fn window_of_the_caller_is_the_size_whatever_the_configuration_names() {
+    let Some(sandbox) = with_terminal("stty size; while :; do sleep 0.1; done") else { return };
+    let sandbox = sandbox.process("consoleSize", json!({"height": 33, "width": 111}));
+    let mut session = begin(&sandbox, "run -b bundle box");
+    session.reads("24 80\r\n");
+    let mut second = begin(&sandbox, "exec -t box stty size");
+    second.reads("24 80\r\n");
+    assert_eq!(second.ends().0, 0);
+    let document = json!({"terminal": true, "cwd": "/", "args": ["stty", "size"], "env": ["PATH=/bin"],
+        "consoleSize": {"height": 33, "width": 111}});
+    fs::write(sandbox.path("process"), document.to_string()).unwrap();
+    let mut third = begin(&sandbox, "exec -p process box");
+    third.reads("24 80\r\n");
+    assert_eq!(third.ends().0, 0);
+    sandbox.run("delete -f box").ok();
+    assert_eq!(session.ends().0, 137);
+}
+
+#[test]
 fn shell_on_a_terminal_is_typed_at_resized_and_left() {
     let Some(sandbox) = with_terminal("exec sh") else { return };
     let mut session = begin(&sandbox, "run -b bundle web");

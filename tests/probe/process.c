@@ -214,12 +214,20 @@ static void terminal_facts(int fd)
 	struct termios mode;
 	struct winsize window = {0};
 	char name[256] = "", control[128] = "";
+	static int looks = 300; /* for all descriptors together */
 
 	if (tcgetattr(fd, &mode))
 		return;
-	/* In the foreground the size comes from the runtime while this runs already: a moment's patience. */
-	for (int i = 0; i < 20 && !ioctl(fd, TIOCGWINSZ, &window) && !window.ws_row; i++)
+	/* In the foreground the size comes from the runtime while this runs already, some time: at once if the machine has
+	   nothing else to do. A case that knows which one comes says so, and what never comes is told as it is. */
+	for (int i = 0; !ioctl(fd, TIOCGWINSZ, &window) && looks-- > 0; i++) {
+		char size[32];
+		const char *awaited = getenv("AWAITED_WINDOW");
+		snprintf(size, sizeof size, "%ux%u", window.ws_row, window.ws_col);
+		if (awaited ? !strcmp(size, awaited) : window.ws_row || i >= 20)
+			break;
 		usleep(10000);
+	}
 	if (ttyname_r(fd, name, sizeof name))
 		strcpy(name, "nameless");
 	for (int i = 0; i < 17; i++)

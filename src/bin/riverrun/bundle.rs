@@ -86,6 +86,18 @@ pub(crate) fn process_wants_terminal(process: &[u8]) -> bool {
     serde_json::from_slice::<Process>(process).is_ok_and(|process| process.terminal)
 }
 
+/// The document without `consoleSize`, if it has one. `of_process`: it is a process object by itself. COMPAT(runc): in the
+/// foreground the window is the caller's, whatever size the configuration names.
+pub(crate) fn without_console_size(document: Vec<u8>, of_process: bool) -> Vec<u8> {
+    let mut parsed: Value = serde_json::from_slice(&document).unwrap_or_default();
+    let process = if of_process { Some(&mut parsed) } else { parsed.get_mut("process") };
+    let removed = process.and_then(Value::as_object_mut).and_then(|process| process.remove("consoleSize"));
+    match removed.map(|_| serde_json::to_vec(&parsed)) {
+        Some(Ok(without)) => without,
+        _ => document,
+    }
+}
+
 #[derive(Deserialize)]
 struct Process {
     #[serde(default)]
@@ -138,6 +150,21 @@ mod tests {
             assert!(!wants_terminal(config.as_bytes()), "{config}");
         }
         assert!(process_wants_terminal(br#"{"terminal":true}"#));
+    }
+
+    #[test]
+    fn size_of_a_console_is_left_out() {
+        let left = |document: &str, of_process| {
+            String::from_utf8(without_console_size(document.as_bytes().to_vec(), of_process)).unwrap()
+        };
+        assert_eq!(
+            left(r#"{"process":{"consoleSize":{"height":1},"cwd":"/"}}"#, false),
+            r#"{"process":{"cwd":"/"}}"#
+        );
+        assert_eq!(left(r#"{"consoleSize":null,"cwd":"/"}"#, true), r#"{"cwd":"/"}"#);
+        for document in [r#"{ "process": {} }"#, "{", "null", r#"{ "consoleSize": {} }"#] {
+            assert_eq!(left(document, false), document);
+        }
     }
 
     #[test]

@@ -15,8 +15,9 @@ pub(crate) fn terminals() -> Vec<Case> {
         case("console_without_mqueue").console().without_mount("/dev/mqueue"),
         case("console_mapped").console().user_namespace(100_000, 65_536),
         case("console_untidy").console().dirty(),
-        case("terminal").terminal(),
-        case("terminal_sized").terminal().set("/process/consoleSize", size),
+        case("terminal").terminal().env("AWAITED_WINDOW=30x100"),
+        // runc gives it the caller's size a moment later, crun does not.
+        case("terminal_sized").terminal().env("AWAITED_WINDOW=30x100").set("/process/consoleSize", size),
         case("exec_console").exec_console(&[]),
         case("exec_console_of_user").exec_console(&["--user", "1000:1000"]),
     ]

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use riverrun::{Call, Container, ExecOptions, Io};
 
 use crate::args::Matches;
-use crate::bundle::{check_terminal, process_wants_terminal};
+use crate::bundle::{check_terminal, process_wants_terminal, without_console_size};
 use crate::ending::Ending;
 use crate::failure::{Failure, NOT_EXECUTED, Outcome, io_failure};
 use crate::foreground::{Signals, attend};
@@ -62,6 +62,9 @@ fn in_foreground(
     let signals = Signals::block(terminal)?;
     let ending = Ending::block()?;
     options.io.window = host.as_ref().and_then(HostTerminal::size);
+    if options.io.window.is_some() {
+        options.process = without_console_size(options.process, true);
+    }
     let options = ExecOptions { call: ending.call(), ..options };
     let process = container.exec(options).map_err(|error| ending.failure(error))?;
     let exit = attend(&signals, &process, host.as_ref(), None, None).inspect_err(|_| {

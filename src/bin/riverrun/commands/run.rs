@@ -5,6 +5,7 @@ use riverrun::{Call, Container, Context, CreateOptions, Exit};
 
 use super::create::Wanted;
 use crate::args::Matches;
+use crate::bundle::without_console_size;
 use crate::ending::Ending;
 use crate::failure::{FAILED, Failure, Outcome};
 use crate::foreground::{Signals, attend, become_subreaper};
@@ -54,6 +55,10 @@ fn in_foreground(session: &Session, matches: &Matches, mut wanted: Wanted) -> Ou
     // made for what it says to a service manager; without either there is nothing to do in between, and `run` saves a
     // step.
     wanted.options.io.window = host.as_ref().and_then(HostTerminal::size);
+    if wanted.options.io.window.is_some() {
+        let config = wanted.options.config.take();
+        wanted.options.config = config.map(|config| without_console_size(config, false));
+    }
     let waits = host.is_some() || wanted.options.notify;
     let make = if waits { Context::create } else { Context::run };
     let options = CreateOptions { call: ending.call(), ..wanted.options };
