@@ -138,12 +138,6 @@ RR_PRESSURE_CPU = 1
 RR_PRESSURE_MEMORY = 2
 RR_PRESSURE_IO = 3
 
-rr_log_fn = CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_size_t, c_char_p)
-
-rr_hook_fn = CFUNCTYPE(c_int32, c_void_p, c_int, c_int, c_char_p, c_size_t)
-
-rr_migration_fn = CFUNCTYPE(None, c_void_p, POINTER(rr_migration_event))
-
 
 class rr_buf(Structure):
     """`rr_buf` of the header."""
@@ -153,6 +147,8 @@ class rr_buf(Structure):
         ("len", c_size_t),
         ("reserved", c_size_t),
     ]
+
+rr_log_fn = CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_size_t, c_char_p)
 
 
 class rr_context_options(Structure):
@@ -203,6 +199,8 @@ class rr_io(Structure):
         ("fds", POINTER(rr_fd_map)),
         ("n_fds", c_size_t),
     ]
+
+rr_hook_fn = CFUNCTYPE(c_int32, c_void_p, c_int, c_int, c_char_p, c_size_t)
 
 
 class rr_call(Structure):
@@ -316,6 +314,8 @@ class rr_migration_event(Structure):
         ("reserved0", c_uint32),
         ("reason", c_char_p),
     ]
+
+rr_migration_fn = CFUNCTYPE(None, c_void_p, POINTER(rr_migration_event))
 
 
 class rr_migrate_options(Structure):
