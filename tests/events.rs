@@ -98,6 +98,7 @@ fn exec(container: &Container, script: &str) -> riverrun::Process {
     container.exec(options).unwrap()
 }
 
+/// Keeps for rust: events_end_with_exit.
 #[test]
 fn the_exit_comes_then_the_end_and_then_nothing_else() {
     if skipped_anywhere("the_exit_comes_then_the_end_and_then_nothing_else") {
@@ -128,6 +129,7 @@ fn the_exit_comes_then_the_end_and_then_nothing_else() {
     world.assert_nothing_left();
 }
 
+/// Keeps for rust: events_of_many_in_one_loop.
 #[test]
 fn many_containers_are_heard_in_one_loop() {
     if skipped_anywhere("many_containers_are_heard_in_one_loop") {
@@ -166,6 +168,7 @@ fn many_containers_are_heard_in_one_loop() {
     world.assert_nothing_left();
 }
 
+/// Keeps for rust: events_tell_out_of_memory_before_exit.
 #[test]
 fn memory_that_ran_out_is_told_before_the_exit() {
     if skipped_anywhere("memory_that_ran_out_is_told_before_the_exit") {
@@ -320,6 +323,7 @@ fn keeps_exits() -> bool {
     (numbers.next().unwrap_or(0_u32), numbers.next().unwrap_or(0_u32)) >= (6, 15)
 }
 
+/// Keeps for rust: open_finds_what_another_made.
 #[test]
 fn a_container_of_another_process_is_heard_as_well() {
     if skipped_anywhere("a_container_of_another_process_is_heard_as_well") {
@@ -366,6 +370,7 @@ fn a_stream_outlives_the_container_and_its_cgroups() {
     assert!(matches!(events.as_slice(), [.., Event::Exit { .. }, Event::End]), "{events:?}");
 }
 
+/// Keeps for cli: events_tell_out_of_memory_before_exit.
 #[test]
 fn the_command_line_prints_statistics_and_ooms_until_the_end() {
     if skipped_anywhere("the_command_line_prints_statistics_and_ooms_until_the_end") {

@@ -31,6 +31,7 @@ fn read_all(process: &riverrun::Process) -> String {
     text
 }
 
+/// Keeps for rust: created_running_stopped, existing_id_is_refused, exec_into_a_stopped_container_is_refused.
 #[test]
 fn created_running_stopped_deleted() {
     if skipped("created_running_stopped_deleted") {
@@ -70,6 +71,7 @@ fn created_running_stopped_deleted() {
     world.assert_nothing_left();
 }
 
+/// Keeps for rust: run_is_create_and_start, second_start_is_refused, running_container_is_not_deleted, forced_delete_leaves_nothing.
 #[test]
 fn a_running_container_is_deleted_by_force_only() {
     if skipped("a_running_container_is_deleted_by_force_only") {
@@ -103,6 +105,7 @@ fn a_created_container_is_killed_by_delete() {
     world.assert_nothing_left();
 }
 
+/// Keeps for rust: exec_has_its_own_exit.
 #[test]
 fn exec_shares_the_containers_namespaces_and_reports_its_own_exit() {
     if skipped("exec_shares_the_containers_namespaces_and_reports_its_own_exit") {
@@ -170,6 +173,7 @@ fn changes_of_the_bundle_after_create_have_no_effect() {
     world.assert_nothing_left();
 }
 
+/// Keeps for rust: wait_has_a_deadline, wait_is_cancelled.
 #[test]
 fn waiting_ends_at_its_deadline_and_by_its_cancel_descriptor() {
     if skipped("waiting_ends_at_its_deadline_and_by_its_cancel_descriptor") {
@@ -189,6 +193,7 @@ fn waiting_ends_at_its_deadline_and_by_its_cancel_descriptor() {
     world.assert_nothing_left();
 }
 
+/// Keeps for rust: cancelled_create_leaves_nothing.
 #[test]
 fn a_cancelled_create_leaves_nothing() {
     if skipped("a_cancelled_create_leaves_nothing") {
@@ -208,6 +213,7 @@ fn a_cancelled_create_leaves_nothing() {
     world.assert_nothing_left();
 }
 
+/// Keeps for rust: missing_program_is_named.
 #[test]
 fn failing_creates_leak_no_descriptors() {
     if skipped("failing_creates_leak_no_descriptors") {

@@ -61,6 +61,7 @@ fn exec_options(container: &Container, args: &[&str]) -> ExecOptions<'static> {
     ExecOptions { process: process.to_string().into_bytes(), io, ..ExecOptions::default() }
 }
 
+/// Keeps for rust: pause_freezes_and_resume_thaws.
 #[test]
 fn a_paused_container_stands_still_until_it_is_resumed() {
     if skipped_anywhere("a_paused_container_stands_still_until_it_is_resumed") {
@@ -310,6 +311,7 @@ fn a_call_that_is_cancelled_freezes_nothing() {
     world.assert_nothing_left();
 }
 
+/// Keeps for cli: pause_freezes_and_resume_thaws.
 #[test]
 fn the_command_line_says_what_runc_says() {
     if skipped_anywhere("the_command_line_says_what_runc_says") {

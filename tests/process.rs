@@ -231,6 +231,7 @@ fn labels_that_the_host_cannot_give_are_refused_by_name() {
     world.assert_nothing_left();
 }
 
+/// Keeps for cli: log_lines_arrive.
 #[test]
 fn an_unknown_capability_is_a_warning() {
     if skipped("an_unknown_capability_is_a_warning") {

@@ -121,6 +121,7 @@ fn peers() -> Vec<PathBuf> {
     old.into_iter().chain(newer).collect()
 }
 
+/// Keeps for cli: stats_count_what_runs, stats_document_is_the_command_lines.
 #[test]
 fn json_is_that_of_runc_for_the_same_container() {
     let test = "json_is_that_of_runc_for_the_same_container";
@@ -167,6 +168,7 @@ fn json_is_that_of_runc_for_the_same_container() {
     }
 }
 
+/// Keeps for rust: stats_count_what_runs, stats_document_is_the_command_lines.
 #[test]
 fn flat_numbers_are_those_of_the_json() {
     if skipped_anywhere("flat_numbers_are_those_of_the_json") {

@@ -12,6 +12,7 @@ use support::{World, skipped};
 
 const MIB: u64 = 1 << 20;
 
+/// Keeps for cli: update_changes_a_limit.
 #[test]
 fn flags_reach_the_files_and_the_rest_stays() {
     let name = "flags_reach_the_files_and_the_rest_stays";

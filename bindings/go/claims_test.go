@@ -71,7 +71,6 @@ var claims = map[string]func(*testing.T){
 	"log_lines_arrive":                         logLinesArrive,
 	"pidfd_is_readable_at_the_end":             pidfdIsReadableAtTheEnd,
 	"handles_outlive_their_context":            handlesOutliveTheirContext,
-	"forked_child_is_refused":                  forkedChildIsRefused,
 	"host_is_untouched":                        hostIsUntouched,
 	"namespace_is_opened":                      namespaceIsOpened,
 	"readiness_is_heard":                       readinessIsHeard,
@@ -609,11 +608,6 @@ func handlesOutliveTheirContext(t *testing.T) {
 	must(t, web.Delete(background, riverrun.DeleteForce))
 	web.Close()
 	expect(t, wait(t, first).Signal == syscall.SIGKILL)
-}
-
-// A Go program cannot fork without an exec; what cgo's callers would see is the C suite's to show.
-func forkedChildIsRefused(*testing.T) {
-	fmt.Println("skipped: forked_child_is_refused: a Go program does not fork without exec")
 }
 
 func hostIsUntouched(t *testing.T) {

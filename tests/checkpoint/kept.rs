@@ -197,6 +197,7 @@ fn nonblocking(master: std::os::fd::BorrowedFd<'_>) -> File {
     master
 }
 
+/// Keeps for rust: checkpointed_container_goes_on.
 #[test]
 fn a_session_on_a_terminal_goes_on() {
     let scene = Scene::doing("terminal", "", |config| {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::scene::{Scene, until};
 
+/// Keeps for cli: checkpointed_container_goes_on.
 #[test]
 fn a_counter_goes_on_where_it_was_under_another_id() {
     let Some(scene) = Scene::new("counter") else { return };

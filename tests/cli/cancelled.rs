@@ -32,6 +32,7 @@ fn began(sandbox: &Sandbox) -> String {
     pid
 }
 
+/// Keeps for cli: cancelled_create_leaves_nothing.
 #[test]
 fn create_that_is_interrupted_leaves_nothing() {
     let Some(sandbox) = with_a_hook_that_takes_long() else { return };

@@ -14,6 +14,7 @@ fn running() -> Option<Sandbox> {
     Some(sandbox)
 }
 
+/// Keeps for cli: exec_has_its_own_exit.
 #[test]
 fn status_of_the_process_becomes_the_status_of_exec() {
     let Some(sandbox) = running() else { return };
@@ -23,6 +24,7 @@ fn status_of_the_process_becomes_the_status_of_exec() {
     assert_eq!(sandbox.sh("exec web", "kill -TERM $$").status, 143);
 }
 
+/// Keeps for cli: error_has_its_chain, error_has_its_errno.
 #[test]
 fn what_could_not_be_executed_is_255_with_a_reason() {
     let Some(sandbox) = running() else { return };

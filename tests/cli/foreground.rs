@@ -34,6 +34,7 @@ fn status_of_the_container_becomes_the_status_of_run() {
     }
 }
 
+/// Keeps for cli: kill_ends_by_the_signal.
 #[test]
 fn death_by_a_signal_is_128_and_its_number() {
     let Some(sandbox) = Sandbox::with_bundle("touch /tmp/ready; sleep 60") else { return };
@@ -42,6 +43,7 @@ fn death_by_a_signal_is_128_and_its_number() {
     assert_eq!(child.wait(), 137);
 }
 
+/// Keeps for cli: output_goes_to_a_descriptor.
 #[test]
 fn every_signal_is_passed_on() {
     let script = "for s in HUP INT QUIT USR1 USR2 ALRM TERM TSTP 35 64; do trap \"echo $s\" $s; done

@@ -18,6 +18,7 @@ fn stopped(sandbox: &Sandbox, id: &str) -> bool {
     until(LIMIT, || status(sandbox, id) == "stopped")
 }
 
+/// Keeps for cli: created_running_stopped, existing_id_is_refused, second_start_is_refused, running_container_is_not_deleted, open_finds_what_another_made, pid_file_holds_the_pid, exec_into_a_stopped_container_is_refused.
 #[test]
 fn a_container_goes_from_created_to_running_to_stopped_to_nothing() {
     let Some(sandbox) = Sandbox::with_bundle(FOREVER) else { return };
@@ -53,6 +54,7 @@ fn a_container_goes_from_created_to_running_to_stopped_to_nothing() {
     assert_eq!(sandbox.run("state web").message(), "container does not exist");
 }
 
+/// Keeps for cli: run_is_create_and_start, state_document_is_the_command_lines.
 #[test]
 fn state_is_printed_as_runc_prints_it() {
     let Some(sandbox) = Sandbox::with_bundle(FOREVER) else { return };
@@ -68,6 +70,7 @@ fn state_is_printed_as_runc_prints_it() {
     assert_eq!(text, serde_json::to_string_pretty(&expected).unwrap(), "two blanks a level, no line end");
 }
 
+/// Keeps for cli: list_names_the_containers.
 #[test]
 fn list_is_a_table_or_a_line_of_json() {
     let Some(mut sandbox) = Sandbox::with_bundle(FOREVER) else { return };
@@ -117,6 +120,7 @@ fn broken_entries_do_not_spoil_the_list() {
     assert_eq!((outcome.status, outcome.stdout.lines().count()), (0, 2));
 }
 
+/// Keeps for cli: members_are_listed.
 #[test]
 fn ps_shows_the_processes_of_the_container_and_no_other() {
     let Some(sandbox) = Sandbox::with_bundle(FOREVER) else { return };
@@ -138,6 +142,7 @@ fn ps_shows_the_processes_of_the_container_and_no_other() {
     }
 }
 
+/// Keeps for cli: missing_program_is_named.
 #[test]
 fn create_that_does_not_succeed_leaves_nothing() {
     let Some(sandbox) = Sandbox::with_bundle("") else { return };
@@ -158,6 +163,7 @@ fn create_that_does_not_succeed_leaves_nothing() {
     }
 }
 
+/// Keeps for cli: forced_delete_leaves_nothing.
 #[test]
 fn delete_takes_a_created_one_and_with_force_a_running_one() {
     let Some(sandbox) = Sandbox::with_bundle(FOREVER) else { return };

@@ -87,6 +87,7 @@ fn heard(manager: &UnixDatagram) -> String {
     text
 }
 
+/// Keeps for cli: readiness_is_heard.
 #[test]
 fn foreground_passes_on_all_that_a_program_says_of_itself() {
     let script = "for word in STATUS=warm MAINPID=1 READY=1 RELOADING=1 WATCHDOG=1 FDSTORE=1 STOPPING=1; do

@@ -21,6 +21,7 @@ fn shell(sandbox: &Sandbox, script: &str) -> Command {
     command
 }
 
+/// Keeps for cli: input_goes_through_a_pipe.
 #[test]
 fn bytes_go_through_pipes_unchanged() {
     let Some(sandbox) = Sandbox::with_bundle("cat") else { return };
@@ -38,6 +39,7 @@ fn bytes_go_through_pipes_unchanged() {
     assert!(printed == bytes, "{} bytes of {} came back", printed.len(), bytes.len());
 }
 
+/// Keeps for cli: output_comes_through_a_pipe.
 #[test]
 fn standard_error_is_apart() {
     let Some(sandbox) = Sandbox::with_bundle("echo out; echo err >&2") else { return };
@@ -45,6 +47,7 @@ fn standard_error_is_apart() {
     assert_eq!((outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, "out\n", "err\n"));
 }
 
+/// Keeps for cli: null_streams_are_empty.
 #[test]
 fn closed_streams_are_null_for_the_program_and_the_container() {
     let script =
@@ -83,6 +86,7 @@ fn no_descriptor_of_the_caller_or_ours_reaches_the_container() {
     assert!(fds.starts_with(&["0", "1", "2"]) && fds.len() <= 4 && !fds.contains(&"9"), "{outcome:?}");
 }
 
+/// Keeps for cli: extra_descriptor_arrives.
 #[test]
 fn preserved_descriptors_keep_their_numbers() {
     let Some(sandbox) =

@@ -107,6 +107,7 @@ fn begin(sandbox: &Sandbox, line: &str) -> Session {
     Session::begin(sandbox.command(line))
 }
 
+/// Keeps for cli: terminal_has_its_size.
 #[test]
 fn window_of_the_caller_is_the_size_whatever_the_configuration_names() {
     let Some(sandbox) = with_terminal("stty size; while :; do sleep 0.1; done") else { return };

@@ -72,6 +72,7 @@ fn unknown_command_is_an_error() {
     assert_eq!(outcome.message(), "No help topic for 'frobnicate'");
 }
 
+/// Keeps for cli: version_is_the_headers.
 #[test]
 fn version_is_taken_by_go_runc() {
     for line in ["--version", "-v", "-version"] {
@@ -247,6 +248,7 @@ fn wrong_global_options_are_refused() {
     }
 }
 
+/// Keeps for cli: error_has_code_and_message, missing_container_is_not_found, invalid_id_is_refused.
 #[test]
 fn containers_that_are_not_there_have_the_words_and_statuses_that_callers_match() {
     let sandbox = Sandbox::empty();
@@ -297,6 +299,8 @@ fn info_tells_of_the_host_to_people_and_to_programs() {
 }
 
 /// As nobody, with no place to write: engines ask before there is a container, and anybody may.
+///
+/// Keeps for cli: features_document_is_complete.
 #[test]
 fn features_need_neither_root_nor_a_state_root() {
     let sandbox = Sandbox::empty();

@@ -22,6 +22,7 @@ fn lose(pair: &Pair, lost: Lost) -> String {
     sent.text
 }
 
+/// Keeps for cli: migration_to_nobody_leaves_it_running.
 #[test]
 fn whatever_is_lost_before_the_word_go_it_runs_on_at_the_source() {
     let Some(pair) = Pair::new("lost") else { return };

@@ -17,6 +17,7 @@ fn finished(sent: Background, received: Background) -> Vec<Value> {
     lines(&sent.text)
 }
 
+/// Keeps for cli: migrated_container_goes_on.
 #[test]
 fn a_counter_goes_on_at_the_target_with_its_files_and_is_gone_at_the_source() {
     let Some(pair) = Pair::new("moves") else { return };
