@@ -202,6 +202,25 @@ check_seccomp() {
 check_user_namespace() {
   has "$(run --rm --uidmap 0:700000:65536 --gidmap 0:700000:65536 "$busybox" userns cat /proc/self/uid_map)" '0 +700000 +65536'
 }
+reads() { # FILE PLUGIN: containerd has from it what the document says
+  local dump
+  dump=$(containerd --config "$1" config dump)
+  has "$dump" "^ *default_runtime_name = ['\"]riverrun['\"]$"
+  dump=$(sed -nE "/\\[plugins\..?$2.?\.containerd\.runtimes\.riverrun\]/,\$p" <<<"$dump")
+  has "$dump" "^ *runtime_type = ['\"]io.containerd.runc.v2['\"]$"
+  has "$dump" "^ *BinaryName = ['\"]$program['\"]$"
+  has "$dump" '^ *SystemdCgroup = true'
+}
+check_documented_configuration() {
+  documented containerd toml >"$WORK/documented.toml"
+  case $(containerd --version) in *" 1."*) ;; *) skip "containerd 2 moves its values to another plugin" ;; esac
+  reads "$WORK/documented.toml" io.containerd.grpc.v1.cri
+}
+check_documented_configuration_of_containerd_2() {
+  documented containerd toml 2 >"$WORK/documented.toml"
+  case $(containerd --version) in *" 1."*) skip "this containerd does not know version 3 of its file" ;; esac
+  reads "$WORK/documented.toml" io.containerd.cri.v1.runtime
+}
 check_privileged() {
   same 1 "$(run --rm --privileged "$busybox" privileged sh -c 'mount -t tmpfs t /tmp && echo 1')"
 }

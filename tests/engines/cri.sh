@@ -9,6 +9,7 @@ socket=$WORK/c.sock
 program=$WORK/bin/$RUNTIME
 busybox=docker.io/library/busybox:story
 pause=docker.io/library/pause:story
+export HANDLER=story
 cri() { # METHOD [JSON]
   "$(dirname "$script")/cri-client" "$socket" "$WORK/modules" "$@"
 }
@@ -20,7 +21,7 @@ pod_config() { # NAME [LINUX]
 pod() { # NAME [LINUX]: prints the id
   mkdir -p "$WORK/logs/$1"
   pod_config "$@" >"$WORK/logs/$1/config.json"
-  cri RunPodSandbox "$(jq -c '{ config: ., runtime_handler: "story" }' "$WORK/logs/$1/config.json")" | jq -r .pod_sandbox_id
+  cri RunPodSandbox "$(jq -c '{ config: ., runtime_handler: env.HANDLER }' "$WORK/logs/$1/config.json")" | jq -r .pod_sandbox_id
 }
 container() { # POD POD-NAME NAME CONFIG PROGRAM...: prints the id of a container that is created and started
   local pod=$1 of=$2 name=$3 config=$4 id
@@ -88,8 +89,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "$WORK/net"
-  [plugins."io.containerd.grpc.v1.cri".containerd]
-    default_runtime_name = "story"
+$(documented containerd toml | grep -v '^version' | sed 's/SystemdCgroup = true/SystemdCgroup = false/')
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.story]
       runtime_type = "$type"
       $options
@@ -111,6 +111,19 @@ sweep() {
   for id in $(cri ListPodSandbox | jq -r '.items[].id'); do over "$id"; done
 }
 
+named_by_runtime_class() { # prints the handler; the pod of the document names its class, CRI-O has such a runtime
+  documented Kubernetes yaml >"$WORK/class.yaml"
+  documented CRI-O toml >"$WORK/crio.toml"
+  /usr/bin/python3 - "$WORK/class.yaml" "$WORK/crio.toml" <<'PYTHON'
+import sys, tomllib, yaml
+runtime_class, pod = yaml.safe_load_all(open(sys.argv[1]))
+assert (runtime_class["apiVersion"], runtime_class["kind"]) == ("node.k8s.io/v1", "RuntimeClass"), runtime_class
+assert pod["spec"]["runtimeClassName"] == runtime_class["metadata"]["name"], pod
+crio = tomllib.load(open(sys.argv[2], "rb"))["crio"]["runtime"]
+assert crio["default_runtime"] == runtime_class["handler"] and crio["runtimes"][runtime_class["handler"]]["runtime_type"] == "oci", crio
+print(runtime_class["handler"])
+PYTHON
+}
 check_sandbox() {
   local pod found
   pod=$(pod sandbox)
@@ -275,6 +288,20 @@ check_stop_sends_term_first() {
   cri StopContainer "$(jq -nc --arg id "$id" '{ container_id: $id, timeout: 60 }')"
   same 9 "$(of "$id" .exit_code)"
   over "$pod"
+}
+# What a kubelet does for a pod with the document's RuntimeClass, and for one without: with the document's configuration.
+check_runtime_class_and_the_default() {
+  /usr/bin/python3 -c 'import tomllib, yaml' || skip "python3-yaml is not installed"
+  local handler pod id
+  for handler in "$(named_by_runtime_class)" ""; do
+    : >"$calls"
+    pod=$(HANDLER=$handler pod class)
+    id=$(container "$pod" class one '{}' sleep 3000)
+    same "0 in" "$(inside "$id" echo in)"
+    same "$handler" "$(cri PodSandboxStatus "$(of_pod "$pod")" | jq -r .status.runtime_handler)"
+    grep -q "create --bundle .* $id" "$calls"
+    over "$pod"
+  done
 }
 check_nothing_is_left() {
   same "0 0" "$(cri ListPodSandbox | jq '.items | length') $(cri ListContainers | jq '.containers | length')"

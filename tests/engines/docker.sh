@@ -59,6 +59,21 @@ check_info_lists_it() {
   has "$found" "\"story\":{\"path\":\"$program\"" || has "$found" story
   has "$found" 'story$'
 }
+full_documented_configuration() {
+  documented Docker json >"$WORK/documented.json"
+  daemon documented dockerd --config-file "$WORK/documented.json" --data-root "$WORK/data2" --exec-root "$WORK/exec2" \
+    --pidfile "$WORK/d2.pid" --host "unix://$WORK/d2.sock" --bridge none --iptables=false --ip6tables=false \
+    --exec-opt native.cgroupdriver=cgroupfs --storage-driver overlay2
+  trap 'end documented' EXIT
+  export DOCKER_HOST=unix://$WORK/d2.sock
+  eventually d version
+  same riverrun "$(d info --format '{{.DefaultRuntime}}')"
+  d load --input "$WORK/image.tar"
+  same hello "$(run --name documented "$busybox" echo hello)"
+  same riverrun "$(d inspect --format '{{.HostConfig.Runtime}}' documented)"
+  grep -q "create --bundle .*/$(id documented)" "$calls"
+  over documented
+}
 check_run_prints() {
   same hello "$(run --rm "$busybox" echo hello)"
   has "$(cat "$calls")" '--root /[^ ]*/runtime-runc/moby .*create --bundle'

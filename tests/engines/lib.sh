@@ -101,6 +101,17 @@ image() { # FILE NAME [PROGRAM...]: an image as `docker save` writes it, which e
   rm -rf "$tree"
 }
 
+documented() { # HEADING LANGUAGE [NUMBER]: a configuration of docs/migrating-from-runc.md, with the story's program for the installed one
+  local document
+  document=$(dirname "$script")/../../docs/migrating-from-runc.md
+  [ -e "$document" ] || skip "the documents are not here"
+  awk -v heading="## $1" -v fence="\`\`\`$2" -v number="${3:-1}" '
+    /^## / { here = $0 == heading }
+    here && $0 == fence { inside = ++n == number; next }
+    /^```/ { inside = 0 }
+    inside' "$document" | sed "s|/usr/local/sbin/riverrun|$program|" | grep . || { echo "no $2 below \"$1\""; exit 1; }
+}
+
 # The runtime that engines are given: it notes how it is called, so that a story can prove that it was.
 calls=$WORK/calls
 wrapper() { # prints the path of it

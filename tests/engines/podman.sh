@@ -67,6 +67,17 @@ user() { # COMMAND...: as an ordinary user
 
 terminal_to_be_had() { type -P tmux >/dev/null || skip "tmux is not installed"; }
 
+check_documented_configuration() {
+  { documented 'Podman and buildah' toml | sed "s/^\[engine\]$/&\ncgroup_manager = \"${MANAGER:-cgroupfs}\"\nevents_logger = \"file\"/"
+    printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+  } >"$WORK/documented.conf"
+  export CONTAINERS_CONF=$WORK/documented.conf
+  same "riverrun $program" "$(p info --format '{{.Host.OCIRuntime.Name}} {{.Host.OCIRuntime.Path}}')"
+  same hello "$(run --name documented "$busybox" echo hello)"
+  same riverrun "$(p inspect --format '{{.OCIRuntime}}' documented)"
+  grep -q "create --bundle .*/$(p inspect --format '{{.Id}}' documented)/" "$calls"
+  over documented
+}
 check_run_prints() {
   same hello "$(run --rm "$busybox" echo hello)"
   grep -q 'create --bundle' "$calls"
