@@ -15,7 +15,7 @@ mod refusals;
 #[path = "abi/scene.rs"]
 mod scene;
 
-use host::{compile, library, root};
+use host::{compile, header_functions, library, root};
 use riverrun::ffi;
 use scene::{Scene, root_or_skip};
 use std::collections::{BTreeMap, BTreeSet};
@@ -249,16 +249,6 @@ fn forked_child_is_told_so() {
     let scene = Scene::new("forked");
     let sleeper = scene.bundle("sleeper", &["/bin/sleep", "1000"]);
     keeps_its_promises("forked", &scene, &[&sleeper]);
-}
-
-/// The names of the functions that the header declares.
-fn header_functions() -> BTreeSet<String> {
-    let header = fs::read_to_string(root().join("include/riverrun.h")).expect("the header is there");
-    let code =
-        header.lines().filter(|line| !line.starts_with([' ', '/', '#', '}']) && !line.starts_with("typedef"));
-    let names =
-        code.filter_map(|line| line.split_once('(')).filter_map(|(head, _)| head.rsplit([' ', '*']).next());
-    names.filter(|name| name.starts_with("rr_")).map(str::to_owned).collect()
 }
 
 #[test]

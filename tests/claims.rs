@@ -3,6 +3,7 @@
 //!
 //! A test keeps a claim if it has its name and is in this folder, or says so in its documentation: `Keeps for rust: NAME, NAME.`
 #![allow(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::multiple_unsafe_ops_per_block,
     reason = "a test panics when it is wrong"
@@ -12,6 +13,8 @@
 mod cli;
 #[path = "checkpoint/criu.rs"]
 mod criu;
+#[path = "abi/host.rs"]
+mod host;
 #[path = "claims/rust.rs"]
 mod rust;
 #[path = "cli/sandbox.rs"]

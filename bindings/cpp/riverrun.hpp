@@ -516,6 +516,12 @@ class Container {
     detail::check([&](rr_error **error) { return rr_open_notify(get(), &fd, error); });
     return Fd(fd);
   }
+  /// The listener of the seccomp filter, then those of processes that were executed, each once; with RR_CREATE_WANT_SECCOMP_FD.
+  [[nodiscard]] Fd take_seccomp_listener() const {
+    int fd = -1;
+    detail::check([&](rr_error **error) { return rr_take_seccomp_fd(get(), &fd, error); });
+    return Fd(fd);
+  }
   [[nodiscard]] rr_container *get() const noexcept { return handle_.get(); }
 
   Pipes pipes;  ///< the host's ends of the pipes that were asked for

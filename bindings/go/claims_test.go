@@ -39,6 +39,7 @@ var claims = map[string]func(*testing.T){
 	"error_has_code_and_message":               errorHasCodeAndMessage,
 	"error_has_its_chain":                      errorHasItsChain,
 	"error_has_its_errno":                      errorHasItsErrno,
+	"error_has_its_details":                    errorHasItsDetails,
 	"created_running_stopped":                  createdRunningStopped,
 	"run_is_create_and_start":                  runIsCreateAndStart,
 	"config_without_a_bundle":                  configWithoutABundle,
@@ -65,6 +66,7 @@ var claims = map[string]func(*testing.T){
 	"terminal_has_its_size":                    terminalHasItsSize,
 	"exec_has_its_own_exit":                    execHasItsOwnExit,
 	"exec_reads_its_input":                     execReadsItsInput,
+	"executed_process_is_signalled":            executedProcessIsSignalled,
 	"exec_into_a_stopped_container_is_refused": execIntoAStoppedContainerIsRefused,
 	"members_are_listed":                       membersAreListed,
 	"pid_file_holds_the_pid":                   pidFileHoldsThePid,
@@ -73,6 +75,8 @@ var claims = map[string]func(*testing.T){
 	"handles_outlive_their_context":            handlesOutliveTheirContext,
 	"host_is_untouched":                        hostIsUntouched,
 	"namespace_is_opened":                      namespaceIsOpened,
+	"cgroup_is_opened":                         cgroupIsOpened,
+	"seccomp_listener_is_taken":                seccompListenerIsTaken,
 	"readiness_is_heard":                       readinessIsHeard,
 	"checkpointed_container_goes_on":           checkpointedContainerGoesOn,
 	"migrated_container_goes_on":               migratedContainerGoesOn,
@@ -305,6 +309,13 @@ func errorHasItsErrno(t *testing.T) {
 	expect(t, errors.Is(err, syscall.ENOENT) && errors.Is(err, os.ErrNotExist), err)
 }
 
+func errorHasItsDetails(t *testing.T) {
+	empty := t.TempDir()
+	_, err := rt.Create(background, fresh(), riverrun.CreateOptions{Bundle: empty})
+	var told *riverrun.Error
+	expect(t, errors.As(err, &told) && strings.Contains(told.Details["path"], empty), err)
+}
+
 // ---- the life of a container ----
 
 func createdRunningStopped(t *testing.T) {
@@ -523,6 +534,15 @@ func execHasItsOwnExit(t *testing.T) {
 	expect(t, state(t, web).Status == riverrun.Running)
 }
 
+func executedProcessIsSignalled(t *testing.T) {
+	web := run(t, "sleep 60", riverrun.NullIO)
+	second, err := web.Exec(background, riverrun.ExecOptions{Args: []string{"/bin/sleep", "60"}, IO: riverrun.NullIO})
+	must(t, err)
+	expect(t, second.Pid() > 0 && second.Pid() != state(t, web).Pid)
+	must(t, second.Signal(syscall.SIGKILL))
+	expect(t, wait(t, second).Signal == syscall.SIGKILL && state(t, web).Status == riverrun.Running)
+}
+
 func execReadsItsInput(t *testing.T) {
 	web := run(t, "sleep 60", riverrun.NullIO)
 	cat, err := web.Exec(background, riverrun.ExecOptions{Args: []string{"/bin/cat"}, IO: riverrun.IO{Stdin: riverrun.Pipe, Stdout: riverrun.Pipe, Stderr: riverrun.Null}})
@@ -652,6 +672,36 @@ func namespaceIsOpened(t *testing.T) {
 	theirs, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", file.Fd()))
 	must(t, err)
 	expect(t, strings.HasPrefix(theirs, "uts:") && theirs != mine, theirs)
+}
+
+func cgroupIsOpened(t *testing.T) {
+	web := run(t, "sleep 60", riverrun.NullIO)
+	directory, err := web.Cgroup()
+	must(t, err)
+	defer directory.Close()
+	members, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d/cgroup.procs", directory.Fd()))
+	must(t, err)
+	expect(t, string(members) == fmt.Sprintf("%d\n", state(t, web).Pid), string(members))
+}
+
+func seccompListenerIsTaken(t *testing.T) {
+	var asking document
+	must(t, json.Unmarshal(shell(t, "sleep 60"), &asking))
+	asking["linux"].(document)["seccomp"] = document{
+		"defaultAction": "SCMP_ACT_ALLOW",
+		"syscalls":      []document{{"names": []string{"swapon"}, "action": "SCMP_ACT_NOTIFY"}},
+	}
+	encoded, err := json.Marshal(asking)
+	must(t, err)
+	web := started(t, riverrun.CreateOptions{Config: encoded, IO: riverrun.NullIO, KeepSeccompListener: true})
+	listener, err := web.TakeSeccompListener()
+	must(t, err)
+	defer listener.Close()
+	link, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", listener.Fd()))
+	must(t, err)
+	expect(t, strings.Contains(link, "seccomp notify"), link)
+	_, err = web.TakeSeccompListener()
+	expect(t, err != nil)
 }
 
 // ---- pause, limits, numbers, events ----

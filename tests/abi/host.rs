@@ -14,6 +14,16 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The names of the functions that the header declares.
+pub(crate) fn header_functions() -> BTreeSet<String> {
+    let header = fs::read_to_string(root().join("include/riverrun.h")).expect("the header is there");
+    let code =
+        header.lines().filter(|line| !line.starts_with([' ', '/', '#', '}']) && !line.starts_with("typedef"));
+    let names =
+        code.filter_map(|line| line.split_once('(')).filter_map(|(head, _)| head.rsplit([' ', '*']).next());
+    names.filter(|name| name.starts_with("rr_")).map(str::to_owned).collect()
+}
+
 /// Where the products of this run are.
 fn work() -> PathBuf {
     let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME"));

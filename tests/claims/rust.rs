@@ -2,7 +2,7 @@
 //! keeps them: `Keeps for rust`.
 
 use std::fs;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
@@ -103,6 +103,14 @@ fn error_has_its_chain() {
 #[test]
 fn error_has_its_errno() {
     assert_eq!(no_bundle().errno(), Some(libc::ENOENT));
+}
+
+#[test]
+fn error_has_its_details() {
+    let world = World::new("details");
+    let refused = world.context().create(&world.id("c"), world.options()).unwrap_err();
+    assert!(refused.detail("path").unwrap().contains(world.bundle.to_str().unwrap()), "{refused:?}");
+    assert_eq!(refused.detail("weather"), None);
 }
 
 #[test]
@@ -293,9 +301,35 @@ fn namespace_is_opened() {
     let container = run(&world);
     let opened = container.open_namespace(riverrun::Namespace::Uts).unwrap();
     let link = |path: String| fs::read_link(path).unwrap();
-    let theirs = link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&opened)));
+    let theirs = link(format!("/proc/self/fd/{}", opened.as_raw_fd()));
     assert_eq!(theirs, link(format!("/proc/{}/ns/uts", container.state().unwrap().pid)));
     assert_ne!(theirs, Path::new(&link("/proc/self/ns/uts".to_owned())));
+    gone(&world, &container);
+}
+
+#[test]
+fn cgroup_is_opened() {
+    let Some(world) = world("cgroup_is_opened", "exec sleep 60") else { return };
+    let container = run(&world);
+    let directory = container.open_cgroup().unwrap();
+    let members = format!("/proc/self/fd/{}/cgroup.procs", directory.as_raw_fd());
+    assert_eq!(fs::read_to_string(members).unwrap(), format!("{}\n", container.state().unwrap().pid));
+    gone(&world, &container);
+}
+
+#[test]
+fn seccomp_listener_is_taken() {
+    let Some(world) = world("seccomp_listener_is_taken", "sleep 60") else { return };
+    world.config(&["sleep", "60"], |config| {
+        let syscalls = json!([{"names": ["swapon"], "action": "SCMP_ACT_NOTIFY"}]);
+        config["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": syscalls});
+    });
+    let options = CreateOptions { want_seccomp_listener: true, ..world.options() };
+    let container = world.context().run(&world.id("c"), options).unwrap();
+    let listener = container.take_seccomp_listener().unwrap();
+    let link = fs::read_link(format!("/proc/self/fd/{}", listener.as_raw_fd())).unwrap();
+    assert!(link.to_string_lossy().contains("seccomp notify"), "{}", link.display());
+    assert_eq!(container.take_seccomp_listener().unwrap_err().kind(), Kind::Seccomp);
     gone(&world, &container);
 }
 

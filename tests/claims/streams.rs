@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 
-use riverrun::{Container, ExecOptions, FdMap, Io, Process, Stdio, WindowSize};
+use riverrun::{Container, ExecOptions, FdMap, Io, Process, Status, Stdio, WindowSize};
 use serde_json::{Value, json};
 
 use crate::rust::{LONG, gone, run, world};
@@ -109,17 +109,33 @@ fn terminal_has_its_size() {
     gone(&world, &container);
 }
 
+fn execute(container: &Container, args: &[&str], io: Io) -> Process {
+    let mut process: Value = serde_json::from_slice(&container.process_json().unwrap()).unwrap();
+    process["args"] = json!(args);
+    let options = ExecOptions { process: process.to_string().into_bytes(), io, ..ExecOptions::default() };
+    container.exec(options).unwrap()
+}
+
 #[test]
 fn exec_reads_its_input() {
     let Some(world) = world("exec_reads_its_input", "sleep 60") else { return };
     let container = run(&world);
-    let mut process: Value = serde_json::from_slice(&container.process_json().unwrap()).unwrap();
-    process["args"] = json!(["cat"]);
     let io = Io { stdin: Stdio::Pipe, stdout: Stdio::Pipe, ..Io::default() };
-    let options = ExecOptions { process: process.to_string().into_bytes(), io, ..ExecOptions::default() };
-    let cat = container.exec(options).unwrap();
+    let cat = execute(&container, &["cat"], io);
     File::from(pipe(&cat, 0)).write_all(b"through").unwrap();
     assert_eq!(all_of(pipe(&cat, 1)), "through");
+    gone(&world, &container);
+}
+
+#[test]
+fn executed_process_is_signalled() {
+    let Some(world) = world("executed_process_is_signalled", "sleep 60") else { return };
+    let container = run(&world);
+    let second = execute(&container, &["sleep", "60"], Io { stdin: Stdio::Null, ..Io::default() });
+    assert!(second.pid() > 0 && second.pid() != container.state().unwrap().pid);
+    second.signal(libc::SIGKILL).unwrap();
+    assert_eq!(second.wait(LONG).unwrap().signal, libc::SIGKILL);
+    assert_eq!(container.state().unwrap().status, Status::Running);
     gone(&world, &container);
 }
 

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::host::{header_functions, root};
+
 /// Every way to the library. What marks a claim there: the files, and what is before and behind its name.
 const DOORS: [(&str, &[&str], &str, &str); 6] = [
     ("c", &["bindings/c/tests/claims.h"], "X(", ")"),
     ("cpp", &["bindings/cpp/tests/claims.cpp"], "CLAIM(", ")"),
-    ("go", &["bindings/go/claims_test.go"], "\t\"", "\":"),
+    ("go", &["bindings/go/claims_test.go"], "\n\t\"", "\":"),
     ("python", &["bindings/python/tests/claims.py"], "\ndef ", "():"),
     ("rust", &["tests/claims/rust.rs", "tests/claims/streams.rs"], "#[test]\nfn ", "()"),
     ("cli", &["tests/claims/cli.rs"], "#[test]\nfn ", "()"),
@@ -68,10 +70,6 @@ fn kept_elsewhere(path: &Path, text: &str, kept: &mut BTreeMap<String, BTreeSet<
             assert!(of_door.insert(name.to_owned()), "{place}: {name} is kept twice for {door}");
         }
     }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn read(path: &Path) -> String {
@@ -133,6 +131,21 @@ fn every_claim_is_kept_behind_every_door_or_has_a_reason() {
     }
     let wrong = wrong(&claims, &kept);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A function that no claim needs is one that no test has seen a program use.
+#[test]
+fn claims_of_c_call_every_function_of_the_header() {
+    let sources = ["claims.c", "claims.h", "life.c", "more.c"].map(|name| format!("bindings/c/tests/{name}"));
+    let text: String = sources
+        .iter()
+        .map(String::as_str)
+        .chain(["tests/abi/check.h"])
+        .map(|file| read(&root().join(file)))
+        .collect();
+    let calls = |function: &String| text.contains(&format!("{function}("));
+    let missing: Vec<_> = header_functions().into_iter().filter(|function| !calls(function)).collect();
+    assert_eq!(missing, [""; 0]);
 }
 
 #[test]

@@ -144,7 +144,7 @@ static inline bool has(const char *text, const char *part) { return strstr(text,
 #define CLAIMS_OF_LIFE(X)                                                                                              \
   X(version_is_the_headers) X(features_are_told_by_name) X(spec_is_a_valid_config) X(bad_config_names_the_place)       \
   X(features_document_is_complete) X(error_has_code_and_message) X(error_has_its_chain) X(error_has_its_errno)         \
-  X(created_running_stopped) X(run_is_create_and_start) X(config_without_a_bundle)                                     \
+  X(error_has_its_details) X(created_running_stopped) X(run_is_create_and_start) X(config_without_a_bundle)            \
   X(state_document_is_the_command_lines) X(list_names_the_containers) X(open_finds_what_another_made)                  \
   X(existing_id_is_refused) X(invalid_id_is_refused) X(missing_container_is_not_found) X(missing_program_is_named)     \
   X(second_start_is_refused) X(running_container_is_not_deleted) X(forced_delete_leaves_nothing)                       \
@@ -152,14 +152,14 @@ static inline bool has(const char *text, const char *part) { return strstr(text,
   X(cancelled_create_leaves_nothing) X(log_lines_arrive) X(handles_outlive_their_context) X(forked_child_is_refused)   \
   X(host_is_untouched)
 #define CLAIMS_OF_MORE(X)                                                                                              \
-  X(output_comes_through_a_pipe) X(input_goes_through_a_pipe) X(output_goes_to_a_descriptor) X(null_streams_are_empty) \
-  X(extra_descriptor_arrives) X(terminal_has_its_size) X(exec_has_its_own_exit) X(exec_reads_its_input)                \
-  X(exec_into_a_stopped_container_is_refused) X(members_are_listed) X(pid_file_holds_the_pid)                          \
-  X(pidfd_is_readable_at_the_end) X(namespace_is_opened) X(readiness_is_heard) X(pause_freezes_and_resume_thaws)       \
+  X(output_comes_through_a_pipe) X(input_goes_through_a_pipe) X(output_goes_to_a_descriptor)                           \
+  X(null_streams_are_empty) X(extra_descriptor_arrives) X(terminal_has_its_size) X(exec_has_its_own_exit)              \
+  X(exec_reads_its_input) X(executed_process_is_signalled) X(exec_into_a_stopped_container_is_refused)                 \
+  X(members_are_listed) X(pid_file_holds_the_pid) X(pidfd_is_readable_at_the_end) X(namespace_is_opened)               \
+  X(cgroup_is_opened) X(seccomp_listener_is_taken) X(readiness_is_heard) X(pause_freezes_and_resume_thaws)             \
   X(checkpointed_container_goes_on) X(migrated_container_goes_on) X(migration_to_nobody_leaves_it_running)             \
-  X(update_changes_a_limit) X(stats_count_what_runs)                                                                   \
-  X(stats_document_is_the_command_lines) X(events_end_with_exit) X(events_tell_out_of_memory_before_exit)              \
-  X(events_of_many_in_one_loop)
+  X(update_changes_a_limit) X(stats_count_what_runs) X(stats_document_is_the_command_lines) X(events_end_with_exit)    \
+  X(events_tell_out_of_memory_before_exit) X(events_of_many_in_one_loop)
 
 #define DECLARED(name) void name(void);
 CLAIMS_OF_LIFE(DECLARED)

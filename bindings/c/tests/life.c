@@ -63,6 +63,16 @@ void error_has_its_errno(void) {
   CHECK(rr_error_errno(err) == ENOENT);
   rr_error_free(err);
 }
+void error_has_its_details(void) {
+  rr_io io = silent();
+  rr_create_options options = of("", &io);
+  options.config = NULL, options.config_len = 0, options.bundle = work;
+  rr_container *c = NULL;
+  rr_error *err = NULL;
+  CHECK(rr_create(ctx, fresh(), &options, &c, &err) == RR_E_INVALID_SPEC && has(rr_error_detail(err, "path"), work));
+  CHECK(rr_error_detail(err, "weather") == NULL);
+  rr_error_free(err);
+}
 
 /* ---- the life of a container ---- */
 
@@ -182,18 +192,23 @@ void kill_ends_by_the_signal(void) {
 
 /* ---- waiting ---- */
 
-static void *waits(void *init) { return (void *)(intptr_t)wait_for(init).code; }
+/* Each has the handle for itself. */
+static void *waits(void *init) {
+  int code = wait_for(init).code;
+  rr_process_unref(init);
+  return (void *)(intptr_t)code;
+}
 void many_may_wait(void) {
   rr_container *c = run("sleep 1; exit 9");
   rr_process *init = init_of(c);
   pthread_t threads[8];
   for (int i = 0; i < 8; i++)
-    CHECK(pthread_create(&threads[i], NULL, waits, init) == 0);
+    CHECK(pthread_create(&threads[i], NULL, waits, rr_process_ref(init)) == 0);
+  rr_process_unref(init);
   for (int i = 0; i < 8; i++) {
     void *code = NULL;
     CHECK(pthread_join(threads[i], &code) == 0 && (intptr_t)code == 9);
   }
-  rr_process_unref(init);
   gone(c);
 }
 void wait_has_a_deadline(void) {
@@ -265,8 +280,13 @@ void handles_outlive_their_context(void) {
   rr_container *c = NULL;
   OK(rr_run(own, fresh(), &options, &c, &err));
   rr_process *init = init_of(c);
+  rr_container *second = rr_container_ref(c);
+  rr_context_unref(rr_context_ref(own));
   rr_context_unref(own);
   gone(c);
+  rr_state_info info = {.size = sizeof info};
+  EXPECT(RR_E_NOT_FOUND, rr_state(second, &info, &err));
+  rr_container_unref(second);
   CHECK(ended_with(init, 0, SIGKILL));
   rr_process_unref(init);
 }

@@ -96,6 +96,16 @@ void exec_reads_its_input(void) {
   rr_process_unref(cat);
   gone(c);
 }
+void executed_process_is_signalled(void) {
+  rr_container *c = run("sleep 60");
+  rr_io io = silent();
+  rr_process *second = NULL;
+  CHECK(execute(c, "sleep 60", &io, &second) == RR_OK && rr_process_pid(second) > 0 && rr_process_pid(second) != pid_of(c));
+  OK(rr_process_signal(second, SIGKILL, &err));
+  CHECK(ended_with(second, 0, SIGKILL) && status_of(c) == RR_RUNNING);
+  rr_process_unref(second);
+  gone(c);
+}
 void exec_into_a_stopped_container_is_refused(void) {
   rr_container *c = run("true");
   rr_process *init = init_of(c), *p = NULL;
@@ -152,6 +162,28 @@ void namespace_is_opened(void) {
   close(fd);
   gone(c);
 }
+void cgroup_is_opened(void) {
+  rr_container *c = run("sleep 60");
+  int fd = -1;
+  OK(rr_open_cgroup(c, &fd, &err));
+  CHECK(atoi(all_of(openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC))) == pid_of(c));
+  close(fd);
+  gone(c);
+}
+void seccomp_listener_is_taken(void) {
+  rr_io io = silent();
+  rr_create_options options = of(config("[\"/bin/sleep\",\"60\"]", "", "\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\","
+                                        "\"syscalls\":[{\"names\":[\"swapon\"],\"action\":\"SCMP_ACT_NOTIFY\"}]},"), &io);
+  options.flags = RR_CREATE_WANT_SECCOMP_FD;
+  rr_container *c = NULL;
+  OK(rr_run(ctx, fresh(), &options, &c, &err));
+  int listener = -1;
+  OK(rr_take_seccomp_fd(c, &listener, &err));
+  CHECK(fcntl(listener, F_GETFD) == FD_CLOEXEC && has(place(text("/proc/self/fd/%d", listener)), "seccomp notify"));
+  close(listener);
+  EXPECT(RR_E_SECCOMP, rr_take_seccomp_fd(c, &listener, &err));
+  gone(c);
+}
 /* A message to the socket that the container sees, from outside. */
 void readiness_is_heard(void) {
   rr_io io = silent();
@@ -197,7 +229,10 @@ static rr_stats_info stats_of(rr_container *c) {
 void update_changes_a_limit(void) {
   rr_container *c = run("sleep 60");
   const char *limit = "{\"pids\":{\"limit\":77}}";
-  OK(rr_update(c, limit, strlen(limit), NULL, &err));
+  rr_update_options options;
+  rr_update_options_init(&options, sizeof options);
+  options.call = &LONG;
+  OK(rr_update(c, limit, strlen(limit), &options, &err));
   CHECK(stats_of(c).pids_limit == 77);
   gone(c);
 }
@@ -205,6 +240,12 @@ void stats_count_what_runs(void) {
   rr_container *c = run("sleep 60 & wait");
   EVENTUALLY(stats_of(c).pids_current == 2);
   CHECK(stats_of(c).memory_usage > 0);
+  rr_stats_options only;
+  rr_stats_options_init(&only, sizeof only);
+  only.what = RR_STATS_PIDS;
+  rr_stats_info info = {.size = sizeof info};
+  OK(rr_stats(c, &only, &info, &err));
+  CHECK(info.present == RR_STATS_PIDS && info.pids_current == 2 && info.memory_usage == 0);
   gone(c);
 }
 void stats_document_is_the_command_lines(void) {
@@ -232,7 +273,11 @@ void events_end_with_exit(void) {
   rr_io io = silent();
   io.in.kind = RR_STDIO_PIPE;
   rr_container *c = run_of(fresh(), shell("read line; exit 6"), &io);
-  rr_event_stream *events = listen_to(c);
+  rr_events_options only;
+  rr_events_options_init(&only, sizeof only);
+  only.mask = RR_WANT_EXIT;
+  rr_event_stream *events = NULL;
+  OK(rr_events(c, &only, &events, &err));
   close(io.in.fd);
   rr_event event = next(events), exit_ = {0};
   for (; event.type != RR_EV_END; event = next(events))

@@ -190,6 +190,10 @@ void error_has_its_chain() {
   EXPECT(error.chain().size() > 1 && joined == error.what());
 }
 void error_has_its_errno() { EXPECT(no_bundle().system() == std::errc::no_such_file_or_directory); }
+void error_has_its_details() {
+  const auto error = refused(RR_E_INVALID_SPEC, [] { (void)context().create(fresh(), riverrun::Bundle{work}, quiet()); });
+  EXPECT(has(error.detail("path").value_or(""), work) && !error.detail("weather"));
+}
 
 // ---- the life of a container ----
 
@@ -389,6 +393,13 @@ void exec_reads_its_input() {
   cat.pipes.in.reset();
   EXPECT(read_all(cat.pipes.out.get()) == "through");
 }
+void executed_process_is_signalled() {
+  Running web("sleep 60");
+  const auto second = web->exec(process({"/bin/sleep", "60"}), quiet_exec());
+  EXPECT(second.pid() > 0 && second.pid() != web->state().pid);
+  second.signal(SIGKILL);
+  EXPECT(second.wait(kLong).signal == SIGKILL && web->state().status == RR_RUNNING);
+}
 void exec_into_a_stopped_container_is_refused() {
   Running web("true");
   web->init_process().wait(kLong);
@@ -475,6 +486,25 @@ void namespace_is_opened() {
   const auto fd = web->open_namespace(RR_NS_UTS);
   const auto theirs = link("/proc/self/fd/" + std::to_string(fd.get()));
   EXPECT(theirs.rfind("uts:", 0) == 0 && theirs != link("/proc/self/ns/uts"));
+}
+
+void cgroup_is_opened() {
+  Running web("sleep 60");
+  const auto directory = web->open_cgroup();
+  const Fd members(openat(directory.get(), "cgroup.procs", O_RDONLY | O_CLOEXEC));
+  EXPECT(std::stoi(read_all(members.get())) == web->state().pid);
+}
+void seccomp_listener_is_taken() {
+  auto asking = shell("sleep 60");
+  asking.json.insert(asking.json.find("\"linux\":{") + 9,
+                     R"("seccomp":{"defaultAction":"SCMP_ACT_ALLOW",)"
+                     R"("syscalls":[{"names":["swapon"],"action":"SCMP_ACT_NOTIFY"}]},)");
+  auto options = quiet();
+  options.flags = RR_CREATE_WANT_SECCOMP_FD;
+  Running web(asking, options);
+  const auto listener = web->take_seccomp_listener();
+  EXPECT(has(link("/proc/self/fd/" + std::to_string(listener.get())), "seccomp notify"));
+  refused(RR_E_SECCOMP, [&] { (void)web->take_seccomp_listener(); });
 }
 
 // A message to the socket that the container sees, from outside.
@@ -693,7 +723,8 @@ struct Claim {
 const Claim kClaims[] = {
     CLAIM(version_is_the_headers), CLAIM(features_are_told_by_name), CLAIM(spec_is_a_valid_config),
     CLAIM(bad_config_names_the_place), CLAIM(features_document_is_complete), CLAIM(error_has_code_and_message),
-    CLAIM(error_has_its_chain), CLAIM(error_has_its_errno), CLAIM(created_running_stopped), CLAIM(run_is_create_and_start),
+    CLAIM(error_has_its_chain), CLAIM(error_has_its_errno), CLAIM(error_has_its_details),
+    CLAIM(created_running_stopped), CLAIM(run_is_create_and_start),
     CLAIM(config_without_a_bundle), CLAIM(state_document_is_the_command_lines), CLAIM(list_names_the_containers),
     CLAIM(open_finds_what_another_made), CLAIM(existing_id_is_refused), CLAIM(invalid_id_is_refused),
     CLAIM(missing_container_is_not_found), CLAIM(missing_program_is_named), CLAIM(second_start_is_refused),
@@ -704,6 +735,7 @@ const Claim kClaims[] = {
     CLAIM(exec_has_its_own_exit), CLAIM(exec_reads_its_input), CLAIM(exec_into_a_stopped_container_is_refused),
     CLAIM(members_are_listed), CLAIM(pid_file_holds_the_pid), CLAIM(log_lines_arrive), CLAIM(pidfd_is_readable_at_the_end),
     CLAIM(handles_outlive_their_context), CLAIM(forked_child_is_refused), CLAIM(host_is_untouched),
+    CLAIM(executed_process_is_signalled), CLAIM(cgroup_is_opened), CLAIM(seccomp_listener_is_taken),
     CLAIM(namespace_is_opened), CLAIM(readiness_is_heard),
     CLAIM(pause_freezes_and_resume_thaws), CLAIM(update_changes_a_limit),
     CLAIM(stats_count_what_runs), CLAIM(stats_document_is_the_command_lines), CLAIM(events_end_with_exit),

@@ -297,3 +297,10 @@ class Container:
         fd = ctypes.c_int()
         check(library.rr_open_notify, self._handle, ctypes.byref(fd))
         return fd.value
+
+    def take_seccomp_listener(self) -> int:
+        """The listener of the seccomp filter, then those of processes that were executed, each once and the caller's to close;
+        of a container that was created with `want_seccomp_listener`."""
+        fd = ctypes.c_int()
+        check(library.rr_take_seccomp_fd, self._handle, ctypes.byref(fd))
+        return fd.value

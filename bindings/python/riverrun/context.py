@@ -61,8 +61,9 @@ class Context:
         """Creates a container: all of it but the execution of its program, for which `Container.start` gives the word.
 
         `config` is a config.json as text, bytes or a dict, instead of the bundle's. Other options: `io`, `pid_file`,
-        `no_pivot`, `no_new_keyring`, `timeout` in seconds, `cancel`, a descriptor that ends the call once it is
-        readable. On failure nothing is left behind.
+        `no_pivot`, `no_new_keyring`, `notify` (for `Container.open_notify`), `want_seccomp_listener` (for
+        `Container.take_seccomp_listener`), `timeout` in seconds, `cancel`, a descriptor that ends the call once it is readable.
+        On failure nothing is left behind.
         """
         return self._make(library.rr_create, id, bundle, **options)
 
@@ -139,6 +140,7 @@ class Context:
         no_pivot: bool = False,
         no_new_keyring: bool = False,
         notify: bool = False,
+        want_seccomp_listener: bool = False,
         timeout: Optional[float] = None,
         cancel: Optional[int] = None,
     ) -> Container:
@@ -147,6 +149,7 @@ class Context:
         options.flags |= _abi.RR_CREATE_NO_PIVOT if no_pivot else 0
         options.flags |= _abi.RR_CREATE_NO_NEW_KEYRING if no_new_keyring else 0
         options.flags |= _abi.RR_CREATE_NOTIFY if notify else 0
+        options.flags |= _abi.RR_CREATE_WANT_SECCOMP_FD if want_seccomp_listener else 0
         options.bundle, options.pid_file = path(bundle), path(pid_file)
         if config is not None:
             options.config = document(config)

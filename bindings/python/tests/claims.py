@@ -106,6 +106,11 @@ def error_has_its_errno():
     assert error.errno == 2 and error.strerror == os.strerror(2)
 
 
+def error_has_its_details():
+    error = refused(rr.InvalidSpec, context.create, fresh(), bundle=WORK)
+    assert WORK in error.details["path"], error.details
+
+
 # ---- the life of a container ----
 
 
@@ -308,6 +313,14 @@ def exec_reads_its_input():
         process.pipes.close()
 
 
+def executed_process_is_signalled():
+    with run("sleep 60") as web:
+        second = web.exec(["/bin/sleep", "60"], io=quiet(), timeout=LONG)
+        assert second.pid > 0 and second.pid != web.state.pid
+        second.signal(signal.SIGKILL)
+        assert second.wait(timeout=LONG).signal == signal.SIGKILL and web.status == rr.Status.RUNNING
+
+
 def exec_into_a_stopped_container_is_refused():
     with run("true") as web:
         web.init_process.wait(timeout=LONG)
@@ -394,6 +407,28 @@ def namespace_is_opened():
         theirs = os.readlink(f"/proc/self/fd/{fd}")
         os.close(fd)
         assert theirs.startswith("uts:") and theirs != os.readlink("/proc/self/ns/uts")
+
+
+def cgroup_is_opened():
+    with run("sleep 60") as web:
+        directory = web.open_cgroup()
+        members = os.open("cgroup.procs", os.O_RDONLY, dir_fd=directory)
+        assert int(os.read(members, 64)) == web.state.pid
+        os.close(members), os.close(directory)
+
+
+def seccomp_listener_is_taken():
+    profile = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["swapon"], "action": "SCMP_ACT_NOTIFY"}],
+    }
+    asking = shell("sleep 60")
+    asking["linux"]["seccomp"] = profile
+    with context.run(fresh(), config=asking, io=quiet(), want_seccomp_listener=True, timeout=LONG) as web:
+        listener = web.take_seccomp_listener()
+        assert "seccomp notify" in os.readlink(f"/proc/self/fd/{listener}")
+        os.close(listener)
+        assert refused(rr.Error, web.take_seccomp_listener).code == _abi.RR_E_SECCOMP
 
 
 def readiness_is_heard():
