@@ -2,6 +2,8 @@
 //! copies run, whoever ends and whatever gets lost in between.
 #![allow(clippy::unwrap_used, reason = "a test panics when it is wrong")]
 
+#[path = "migrate/behind.rs"]
+mod behind;
 #[path = "checkpoint/criu.rs"]
 mod criu;
 #[path = "migrate/hostile.rs"]

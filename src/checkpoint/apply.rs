@@ -21,8 +21,38 @@ pub(crate) struct Patience<'fd> {
     pub(crate) criu: BorrowedFd<'fd>,
 }
 
-/// Answers a question of CRIU's: what has happened, with a descriptor for some.
-pub(crate) type Questions<'a> = dyn FnMut(&Notify, Option<OwnedFd>) -> Result<()> + 'a;
+/// Somebody who answers CRIU, and may have something to do beside it.
+pub(crate) trait Partner {
+    /// Answers a question of CRIU's: what has happened, with a descriptor for some.
+    fn answer(&mut self, notify: &Notify, descriptor: Option<OwnedFd>) -> Result<()>;
+
+    /// What is waited for beside CRIU.
+    fn beside(&self) -> Vec<BorrowedFd<'_>> {
+        Vec::new()
+    }
+
+    /// One of those is readable. An error is the request's.
+    fn turn(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What becomes of the request once that has failed: CRIU notices (true) and is waited for, or it is left.
+    fn ends_by_itself(&self) -> bool {
+        false
+    }
+
+    /// Nothing but CRIU's own end ends the request from now on.
+    fn sees_it_through(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody: what CRIU tells is as it should be.
+impl Partner for () {
+    fn answer(&mut self, _: &Notify, _: Option<OwnedFd>) -> Result<()> {
+        Ok(())
+    }
+}
 
 /// Our end.
 #[derive(Debug)]
@@ -39,7 +69,7 @@ impl Swrk {
     /// Which CRIU it is.
     pub(crate) fn version(&self, patience: Patience<'_>) -> Result<Version> {
         let request = Request { kind: kind::VERSION, keep_open: Some(true), ..Request::default() };
-        let response = self.ask(&request, patience, &mut |_, _| Ok(()))?;
+        let response = self.ask(&request, patience, &mut ())?;
         response.version.filter(|_| response.success).ok_or_else(|| {
             Error::new(
                 Kind::Unsupported,
@@ -57,7 +87,7 @@ impl Swrk {
             features: Some(asked),
             ..Request::default()
         };
-        let response = self.ask(&request, patience, &mut |_, _| Ok(()))?;
+        let response = self.ask(&request, patience, &mut ())?;
         Ok(response.features.unwrap_or_default())
     }
 
@@ -67,12 +97,20 @@ impl Swrk {
         &self,
         request: &Request,
         patience: Patience<'_>,
-        questions: &mut Questions<'_>,
+        partner: &mut dyn Partner,
     ) -> Result<Response> {
         self.send(request)?;
         let mut reason = None;
         loop {
-            let (response, descriptor) = match self.receive(patience) {
+            // Once it has failed there is nothing left to do beside.
+            if let Err(error) = self.until_it_speaks(patience, partner, reason.is_none()) {
+                if reason.is_some() || !partner.ends_by_itself() || error.is_of_criu() {
+                    return Err(reason.unwrap_or(error.into()));
+                }
+                reason = Some(error.into());
+                continue;
+            }
+            let (response, descriptor) = match self.receive() {
                 Err(error) => return Err(reason.unwrap_or(error)),
                 received => received?,
             };
@@ -80,10 +118,40 @@ impl Swrk {
                 return reason.map_or(Ok(response), Err);
             }
             let notify = response.notify.unwrap_or_default();
-            let answered = questions(&notify, descriptor);
+            let answered = partner.answer(&notify, descriptor);
             let notify_success = Some(answered.is_ok());
             reason = reason.or(answered.err());
             self.send(&Request { kind: kind::NOTIFY, notify_success, ..Request::default() })?;
+        }
+    }
+
+    /// Waits for CRIU's next word, and lets the partner take its turns meanwhile.
+    fn until_it_speaks(
+        &self,
+        patience: Patience<'_>,
+        partner: &mut dyn Partner,
+        beside: bool,
+    ) -> std::result::Result<(), Waited> {
+        loop {
+            let through = partner.sees_it_through();
+            let until = patience.until.filter(|_| !through);
+            let mut fds = vec![self.0.as_fd(), patience.criu];
+            fds.extend(patience.cancel.filter(|_| !through));
+            let own = fds.len();
+            if beside {
+                fds.extend(partner.beside());
+            }
+            let waited = |error: Error| Waited::Criu(error.during("wait for CRIU"));
+            match poll::readable(&fds, until) {
+                Ok(Some(0)) => return Ok(()),
+                Ok(Some(1)) => return Err(Waited::Criu(ended())),
+                Ok(Some(index)) if index < own => {
+                    return Err(waited(Error::new(Kind::Cancelled, "cancelled")));
+                }
+                Ok(Some(_)) => partner.turn().map_err(Waited::Beside)?,
+                Ok(None) => return Err(waited(Error::new(Kind::Timeout, "timed out"))),
+                Err(errno) => return Err(Waited::Criu(answer_failed(errno))),
+            }
         }
     }
 
@@ -95,20 +163,7 @@ impl Swrk {
         }
     }
 
-    fn receive(&self, patience: Patience<'_>) -> Result<(Response, Option<OwnedFd>)> {
-        let error = |errno: Errno| Error::os(Kind::Criu, "receive answer of CRIU", errno as i32);
-        let ended = || Error::new(Kind::Criu, "CRIU ended without an answer");
-        let mut fds = vec![self.0.as_fd()];
-        fds.extend(patience.cancel);
-        fds.push(patience.criu);
-        match poll::readable(&fds, patience.until).map_err(error)? {
-            Some(0) => {}
-            Some(index) if index + 1 < fds.len() => {
-                return Err(Error::new(Kind::Cancelled, "cancelled").during("wait for CRIU"));
-            }
-            Some(_) => return Err(ended()),
-            None => return Err(Error::new(Kind::Timeout, "timed out").during("wait for CRIU")),
-        }
+    fn receive(&self) -> Result<(Response, Option<OwnedFd>)> {
         let mut packet = vec![0; 64 * 1024];
         match socket::receive(self.0.as_fd(), &mut packet) {
             Ok((0, _)) | Err(Errno::ECONNRESET) => Err(ended()),
@@ -117,7 +172,35 @@ impl Swrk {
                     .map_err(|error| Error::new(Kind::Criu, format!("read answer of CRIU: {error}")))?;
                 Ok((response, descriptor))
             }
-            Err(errno) => Err(error(errno)),
+            Err(errno) => Err(answer_failed(errno)),
         }
     }
+}
+
+/// Why CRIU is not waited for any more.
+enum Waited {
+    Criu(Error),
+    Beside(Error),
+}
+
+impl Waited {
+    fn is_of_criu(&self) -> bool {
+        matches!(self, Self::Criu(_))
+    }
+}
+
+impl From<Waited> for Error {
+    fn from(waited: Waited) -> Self {
+        match waited {
+            Waited::Criu(error) | Waited::Beside(error) => error,
+        }
+    }
+}
+
+fn ended() -> Error {
+    Error::new(Kind::Criu, "CRIU ended without an answer")
+}
+
+fn answer_failed(errno: Errno) -> Error {
+    Error::os(Kind::Criu, "receive answer of CRIU", errno as i32)
 }

@@ -45,14 +45,14 @@ pub(crate) struct Numbers {
     pub(crate) status: i32,
     /// In CRIU.
     pub(crate) socket: i32,
-    /// Namespaces, in their order.
-    pub(crate) namespaces: i32,
+    /// Namespaces, or a socket for memory, in their order.
+    pub(crate) others: i32,
 }
 
 impl Numbers {
     /// CRIU's own are above those of the container's process.
     pub(crate) const fn new(images: i32, work: i32, status: i32, keep_below: i32) -> Self {
-        Self { images, work, status, socket: keep_below, namespaces: keep_below + 1 }
+        Self { images, work, status, socket: keep_below, others: keep_below + 1 }
     }
 }
 
@@ -80,6 +80,8 @@ pub(crate) struct Found {
     pub(crate) claims: Vec<(Claim, Option<u64>)>,
     pub(crate) foreign: Vec<Foreign>,
     pub(crate) config_file: Option<String>,
+    /// Memory goes through a socket that CRIU has: the first of its descriptors beside that which it is asked through.
+    pub(crate) page_socket: bool,
 }
 
 /// A dump, decided.
@@ -187,7 +189,12 @@ pub(crate) fn dump(
         opts.freeze_cgroup = Some(freezer.clone());
     }
     if let Some((address, port)) = &wanted.page_server {
-        opts.ps = Some(PageServerInfo { address: Some(address.clone()), port: Some(i32::from(*port)) });
+        opts.ps =
+            Some(PageServerInfo { address: Some(address.clone()), port: Some(i32::from(*port)), fd: None });
+    }
+    // With lazy pages it hears of one by a file alone: [`with_page_socket`].
+    if found.page_socket && !wanted.criu.lazy_pages {
+        opts.ps = Some(PageServerInfo { fd: Some(numbers.others), ..PageServerInfo::default() });
     }
     for one in found.foreign.iter().filter(|one| one.flag & (NETWORK | PID) != 0) {
         external_namespace(one.flag, version)?;
@@ -248,7 +255,7 @@ pub(crate) fn restore(
             opts.inherit_fd.push(InheritFd { key: was.clone(), fd });
         }
     }
-    for (number, one) in (numbers.namespaces..).zip(&image.foreign) {
+    for (number, one) in (numbers.others..).zip(&image.foreign) {
         match one.flag {
             NETWORK | PID => {
                 external_namespace(one.flag, version)?;
@@ -283,6 +290,11 @@ pub(crate) fn with_work_directory(own: Option<&str>, work: &str) -> Result<Strin
     }
     let quoted = work.replace('\\', "\\\\").replace('"', "\\\"");
     Ok(format!("{}\nwork-dir \"{quoted}\"\n", own.unwrap_or_default()))
+}
+
+/// The same with a socket for those who ask for pages.
+pub(crate) fn with_page_socket(own: Option<&str>, numbers: Numbers) -> String {
+    format!("{}\nps-socket {}\n", own.unwrap_or_default(), numbers.others)
 }
 
 #[cfg(test)]
@@ -338,6 +350,17 @@ mod tests {
         assert_eq!(dump.opts.parent_img.as_deref(), Some("../1"));
         let absolute = CheckpointOptions { parent: Some("/1".into()), ..CheckpointOptions::default() };
         assert_eq!(check(&absolute).unwrap_err().to_string(), "--parent-path must be relative");
+    }
+
+    #[test]
+    fn memory_through_a_socket_has_its_number() {
+        let found = Found { page_socket: true, ..Found::default() };
+        let opts = dump(&CheckpointOptions::default(), &found, VERSION, NUMBERS).unwrap().opts;
+        assert_eq!(opts.ps.and_then(|ps| ps.fd), Some(4));
+        let criu = CriuOptions { lazy_pages: true, ..CriuOptions::default() };
+        let lazy = CheckpointOptions { criu, ..CheckpointOptions::default() };
+        assert_eq!(dump(&lazy, &found, VERSION, NUMBERS).unwrap().opts.ps, None);
+        assert_eq!(with_page_socket(Some("tcp-close"), NUMBERS), "tcp-close\nps-socket 4\n");
     }
 
     #[test]

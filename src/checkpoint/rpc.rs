@@ -22,6 +22,9 @@ pub(crate) struct PageServerInfo {
     pub(crate) address: Option<String>,
     #[prost(int32, optional, tag = "2")]
     pub(crate) port: Option<i32>,
+    /// A connected socket instead.
+    #[prost(int32, optional, tag = "4")]
+    pub(crate) fd: Option<i32>,
 }
 
 /// `join_namespace`.

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,7 @@ use super::options::{Call, Level};
 use crate::VERSION;
 use crate::cgroup::Manager;
 use crate::cgroup::plan::Layout;
+use crate::checkpoint::apply::Partner;
 use crate::checkpoint::plan::{self, DESCRIPTORS, DUMP_LOG, Foreign, Found, OWN};
 use crate::checkpoint::rpc::Notify;
 use crate::checkpoint::{CheckpointOptions, Mounted, Submounts, claims};
@@ -33,6 +34,9 @@ use crate::state::file::StateFile;
 use crate::state::status::{Status, observe};
 use crate::sys::{errno_of, file};
 use crate::wording;
+
+/// CRIU's options with the number of a socket, beside the images while it needs them.
+const CONFIG: &str = ".criu.conf";
 
 /// What runc's images have no place for.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -66,6 +70,22 @@ pub(super) trait Attendant {
 
     /// After an error: whether they are not to go on, since they are frozen on purpose.
     fn stays_frozen(&self) -> bool;
+
+    /// Where memory goes, or is asked for with lazy pages, instead of files: CRIU's end of a socket, and another that
+    /// it only keeps.
+    fn page_sockets(&mut self) -> Result<Vec<OwnedFd>> {
+        Ok(Vec::new())
+    }
+
+    /// What is waited for beside CRIU.
+    fn beside(&self) -> Vec<BorrowedFd<'_>> {
+        Vec::new()
+    }
+
+    /// One of those is readable. CRIU notices an error by itself.
+    fn turn(&mut self, _: &StateFile) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Nobody.
@@ -78,6 +98,41 @@ impl Attendant for () {
 
     fn stays_frozen(&self) -> bool {
         false
+    }
+}
+
+/// An attendant as CRIU's partner.
+struct Attended<'a> {
+    attendant: &'a mut dyn Attendant,
+    state: &'a StateFile,
+}
+
+impl Partner for Attended<'_> {
+    fn answer(&mut self, notify: &Notify, _: Option<OwnedFd>) -> Result<()> {
+        match notify.script.as_deref() {
+            Some("pre-dump") => {
+                self.attendant.stopping();
+                Ok(())
+            }
+            Some("post-dump") => self.attendant.written(self.state),
+            _ => Ok(()),
+        }
+    }
+
+    fn beside(&self) -> Vec<BorrowedFd<'_>> {
+        self.attendant.beside()
+    }
+
+    fn turn(&mut self) -> Result<()> {
+        self.attendant.turn(self.state)
+    }
+
+    fn ends_by_itself(&self) -> bool {
+        true
+    }
+
+    fn sees_it_through(&self) -> bool {
+        self.attendant.stays_frozen()
     }
 }
 
@@ -125,15 +180,8 @@ impl Container {
         };
         let (found, mut streams) = self.look(&state, &spec)?;
         streams.notify = notify;
-        let mut attended = |moment: &str| match moment {
-            "pre-dump" => {
-                attendant.stopping();
-                Ok(())
-            }
-            "post-dump" => attendant.written(&state),
-            _ => Ok(()),
-        };
-        let outcome = self.dump(options, &found, &streams, (&images, &work), &deadline, &mut attended);
+        let mut attended = Attended { attendant, state: &state };
+        let outcome = self.dump(options, found, &streams, (&images, &work), &deadline, &mut attended);
         if outcome.is_err() && status == Status::Running && !attendant.stays_frozen() {
             // A CRIU that was killed has not come to that any more.
             let _ = cgroups::of(&state).thaw();
@@ -144,12 +192,14 @@ impl Container {
     fn dump(
         &self,
         options: &CheckpointOptions<'_>,
-        found: &Found,
+        mut found: Found,
         streams: &StreamFacts,
         (images, work): (&Opened, &Opened),
         deadline: &Deadline<'_>,
-        attended: &mut dyn FnMut(&str) -> Result<()>,
+        attended: &mut Attended<'_>,
     ) -> Result<()> {
+        let sockets = attended.attendant.page_sockets()?;
+        found.page_socket = !sockets.is_empty();
         let start = Start {
             program: options.criu.criu.as_deref(),
             namespaces: 0,
@@ -159,21 +209,26 @@ impl Container {
             images,
             work,
             status: options.status_fd,
-            namespaces_of_others: &[],
+            others: &sockets,
         };
         let numbers = start.numbers();
         let criu = Criu::start(&self.context, start, deadline)?;
+        drop(sockets);
         let version = criu.version(deadline)?;
         criu.require(options.pre_dump, options.criu.lazy_pages, deadline)?;
-        let dump = plan::dump(options, found, version, numbers)?;
+        if found.page_socket && options.criu.lazy_pages {
+            let own = found.config_file.as_deref().map(read_options).transpose()?;
+            images.write(CONFIG, plan::with_page_socket(own.as_deref(), numbers).as_bytes())?;
+            found.config_file = Some(images.path.join(CONFIG).to_string_lossy().into_owned());
+        }
+        let dump = plan::dump(options, &found, version, numbers)?;
         if !options.pre_dump {
             images.write(DESCRIPTORS, json(&streams.links).as_bytes())?;
             let own =
                 OwnFacts { version: VERSION.to_owned(), submounts: dump.submounts, notify: streams.notify };
             images.write(OWN, json(&own).as_bytes())?;
         }
-        let mut answer = |notify: &Notify, _| attended(notify.script.as_deref().unwrap_or_default());
-        let response = criu.ask(dump.kind, dump.opts, deadline, &mut answer).map_err(|error| {
+        let response = criu.ask(dump.kind, dump.opts, deadline, attended).map_err(|error| {
             if error.kind() == Kind::Criu { with_log(error, None, work, DUMP_LOG) } else { error }
         })?;
         if response.success {
@@ -219,6 +274,7 @@ impl Container {
             claims,
             foreign: foreign(spec, Some(pid))?,
             config_file: plan::config_file(annotation, Path::exists),
+            page_socket: false,
         };
         Ok((found, streams))
     }
@@ -245,6 +301,13 @@ pub(super) fn foreign(spec: &Spec, pid: Option<i32>) -> Result<Vec<Foreign>> {
         Ok(Foreign { flag, inode, path: path.to_string_lossy().into_owned(), file })
     };
     joined::given(linux).into_iter().map(one).collect()
+}
+
+/// The text of a file with options of CRIU's.
+pub(super) fn read_options(path: &str) -> Result<String> {
+    fs::read_to_string(path).map_err(|error| {
+        Error::os(Kind::InvalidArgument, format!("read CRIU's options from {path}"), errno_of(&error))
+    })
 }
 
 /// What the three streams of a process are. A file on a mount that is not the container's is the host's.

@@ -17,7 +17,7 @@ use super::spawn::{Birth, Released, Spawned};
 use crate::cgroup::Manager;
 use crate::cgroup::apply::{Entrances, Made};
 use crate::cgroup::plan::CgroupPlan;
-use crate::checkpoint::apply::{Patience, Questions, Swrk};
+use crate::checkpoint::apply::{Partner, Patience, Swrk};
 use crate::checkpoint::plan::Numbers;
 use crate::checkpoint::rpc::{Opts, Request, Response, Version, kind};
 use crate::checkpoint::{ImageDirectory, log, pages};
@@ -26,7 +26,7 @@ use crate::sys::{errno_of, file, pidfd, process};
 use crate::wire::{BUILD_ID, Execute, InitPlan, Step};
 
 /// Where programs of the host are, for CRIU and for those that it starts (iptables, nft).
-const DIRECTORIES: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const DIRECTORIES: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A directory that is open, and what errors call it.
 #[derive(Debug)]
@@ -130,8 +130,8 @@ pub(super) struct Start<'a> {
     pub(super) images: &'a Opened,
     pub(super) work: &'a Opened,
     pub(super) status: Option<BorrowedFd<'a>>,
-    /// Namespaces by descriptor, in their order.
-    pub(super) namespaces_of_others: &'a [OwnedFd],
+    /// Namespaces of others, or sockets for memory, in their order.
+    pub(super) others: &'a [OwnedFd],
 }
 
 /// Cgroups that are made for it.
@@ -169,11 +169,11 @@ impl Criu {
             None => Entrances::default(),
         };
         streams.add(theirs.as_fd(), numbers.socket);
-        for (number, namespace) in (numbers.namespaces..).zip(start.namespaces_of_others) {
+        for (number, namespace) in (numbers.others..).zip(start.others) {
             streams.add(namespace.as_fd(), number);
         }
-        let count = i32::try_from(start.namespaces_of_others.len()).unwrap_or_default();
-        let keep_below = numbers.namespaces + count;
+        let count = i32::try_from(start.others.len()).unwrap_or_default();
+        let keep_below = numbers.others + count;
         let path = program.to_string_lossy().into_owned();
         steps.push(Step::NewSession);
         steps.push(Step::Execute(Execute {
@@ -211,6 +211,10 @@ impl Criu {
         Patience { until: deadline.until(), cancel: deadline.cancel(), criu: self.process.pidfd.as_fd() }
     }
 
+    pub(super) fn pid(&self) -> i32 {
+        self.process.pid
+    }
+
     fn swrk(&self) -> Result<&Swrk> {
         self.swrk.as_ref().ok_or_else(|| Error::new(Kind::Internal, "CRIU has ended"))
     }
@@ -243,10 +247,10 @@ impl Criu {
         asked: i32,
         opts: Opts,
         deadline: &Deadline<'_>,
-        questions: &mut Questions<'_>,
+        partner: &mut dyn Partner,
     ) -> Result<Response> {
         let request = Request { kind: asked, opts: Some(opts), ..Request::default() };
-        self.swrk()?.ask(&request, self.patience(deadline), questions)
+        self.swrk()?.ask(&request, self.patience(deadline), partner)
     }
 }
 
@@ -261,6 +265,29 @@ impl Drop for Criu {
         process::reap_group(self.process.pid);
         pidfd::reap(&self.process.pidfd);
     }
+}
+
+/// That CRIU and the kernel can do what is named, before anything is done; `place` is where CRIU may write.
+pub(super) fn require(
+    context: &Context,
+    program: Option<&Path>,
+    place: &Path,
+    (mem_track, lazy_pages): (bool, bool),
+    deadline: &Deadline<'_>,
+) -> Result<()> {
+    let place = Opened::open(&ImageDirectory::Path(place.to_owned()), false)?;
+    let start = Start {
+        program,
+        namespaces: 0,
+        steps: Vec::new(),
+        cgroups: None,
+        streams: Streams::open(&mut super::options::Io::default(), true)?,
+        images: &place,
+        work: &place,
+        status: None,
+        others: &[],
+    };
+    Criu::start(context, start, deadline)?.require(mem_track, lazy_pages, deadline)
 }
 
 /// A request that did not succeed: runc's words for it, then what the log says, then where that is.

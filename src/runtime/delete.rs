@@ -71,8 +71,8 @@ impl Context {
             }
         }
         let cgroups = cgroups::of(&state);
-        if !state.owns_pid_namespace() {
-            // Without a pid namespace the others outlive the first.
+        if force || !state.owns_pid_namespace() {
+            // Without a pid namespace the others outlive the first; with one, a CRIU that brings its memory does.
             end_members(cgroups.as_ref(), call)?;
         }
         // Those that were started here and nobody waited for: no zombie stays behind.

@@ -6,15 +6,14 @@
 //! asks, and `state.json` is written again; the answer lets the processes go on.
 #![forbid(unsafe_code)]
 
-use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use serde::de::DeserializeOwned;
 
 use super::bundle;
-use super::checkpoint::{OwnFacts, foreign};
+use super::checkpoint::{OwnFacts, foreign, read_options};
 use super::context::{Container, Context, valid_id};
 use super::criu::{Cgroups, Criu, Opened, Start, refused, with_log};
 use super::deadline::Deadline;
@@ -31,6 +30,7 @@ use super::spawn::{Birth, Spawned, Wish};
 use super::undo::Undo;
 use crate::cgroup::apply::{Entrances, Made};
 use crate::cgroup::{self, Manager};
+use crate::checkpoint::apply::Partner;
 use crate::checkpoint::plan::{self as criu, DESCRIPTORS, Image, OWN, RESTORE_LOG};
 use crate::checkpoint::rpc::{Notify, kind};
 use crate::checkpoint::{RestoreOptions, claims, mount_points};
@@ -190,8 +190,42 @@ fn possible(options: &CreateOptions<'_>) -> Result<()> {
     }
 }
 
-/// Whether what is restored, with this first process, may run.
-pub(super) type Hold<'a> = &'a mut dyn FnMut(i32) -> Result<()>;
+/// Somebody without whose word what is restored does not run.
+pub(super) trait Holder {
+    /// CRIU, of this pid, is in the cgroups, and is about to be asked.
+    fn begins(&mut self, cgroups: &dyn Manager, criu: i32) -> Result<()>;
+
+    /// Whether what is restored, with this first process, may run.
+    fn restored(&mut self, pid: i32) -> Result<()>;
+
+    /// What is waited for beside CRIU.
+    fn beside(&self) -> Vec<BorrowedFd<'_>>;
+
+    /// One of those is readable.
+    fn turn(&mut self) -> Result<()>;
+}
+
+type Hold<'a> = &'a mut dyn Holder;
+
+/// A restore as CRIU's partner.
+struct Answers<'a, 'b, 'h, 'u> {
+    restoring: &'a mut Restoring<'b, 'h>,
+    undo: &'a mut Undo<'u>,
+}
+
+impl Partner for Answers<'_, '_, '_, '_> {
+    fn answer(&mut self, notify: &Notify, descriptor: Option<OwnedFd>) -> Result<()> {
+        self.restoring.answer(notify, descriptor, self.undo)
+    }
+
+    fn beside(&self) -> Vec<BorrowedFd<'_>> {
+        self.restoring.hold.as_ref().map_or_else(Vec::new, |hold| hold.beside())
+    }
+
+    fn turn(&mut self) -> Result<()> {
+        self.restoring.hold.as_mut().map_or(Ok(()), |hold| hold.turn())
+    }
+}
 
 /// Everything that the acting half of a restore looks at, and what it learns.
 struct Restoring<'a, 'h> {
@@ -225,12 +259,7 @@ impl Restoring<'_, '_> {
             undo.intel_rdt.clone_from(&self.state.riverrun.intel_rdt_own);
             intel_rdt::apply::make(intel_rdt)?;
         }
-        let own = match &self.image.config_file {
-            Some(path) => Some(fs::read_to_string(path).map_err(|error| {
-                Error::os(Kind::InvalidArgument, format!("read CRIU's options from {path}"), errno_of(&error))
-            })?),
-            None => None,
-        };
+        let own = self.image.config_file.as_deref().map(read_options).transpose()?;
         let config = criu::with_work_directory(own.as_deref(), &self.work.path.to_string_lossy())?;
         let config = undo.directory.criu_config(&config)?;
         self.image.config_file = Some(config.to_string_lossy().into_owned());
@@ -245,9 +274,10 @@ impl Restoring<'_, '_> {
         let version = criu.version(self.deadline)?;
         criu.require(false, self.wanted.criu.lazy_pages, self.deadline)?;
         let opts = criu::restore(self.wanted, self.image, version, numbers)?;
-        let asked = criu.ask(kind::RESTORE, opts, self.deadline, &mut |notify, descriptor| {
-            self.answer(notify, descriptor, undo)
-        });
+        if let Some(hold) = &mut self.hold {
+            hold.begins(undo.cgroups, criu.pid())?;
+        }
+        let asked = criu.ask(kind::RESTORE, opts, self.deadline, &mut Answers { restoring: self, undo });
         let response = asked.map_err(|error| match error.kind() {
             Kind::Criu => with_log(error, None, self.work, RESTORE_LOG),
             _ => error,
@@ -307,7 +337,7 @@ impl Restoring<'_, '_> {
             images: self.images,
             work: self.work,
             status: None,
-            namespaces_of_others: self.given.descriptors(),
+            others: self.given.descriptors(),
         }
     }
 
@@ -326,7 +356,7 @@ impl Restoring<'_, '_> {
             "post-restore" => {
                 let pid = self.learn(notify)?;
                 self.settle(pid, undo)?;
-                self.hold.as_mut().map_or(Ok(()), |hold| hold(pid))
+                self.hold.as_mut().map_or(Ok(()), |hold| hold.restored(pid))
             }
             _ => Ok(()),
         }

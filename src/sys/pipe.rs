@@ -10,6 +10,13 @@ pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
     nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
 }
 
+/// That this process may have pipes with room for so many bytes. EPERM: the kernel's limit (pipe(7), `pipe-max-size`).
+pub(crate) fn may_have(bytes: i32) -> Result {
+    let (read, _write) = pair()?;
+    // SAFETY: numbers only.
+    Errno::result(unsafe { libc::fcntl(read.as_raw_fd(), libc::F_SETPIPE_SZ, bytes) }).map(drop)
+}
+
 /// A descriptor that these bytes can be read from, and then the end. Nobody has to write them while a reader reads, or
 /// does not: a pipe that has room for them, or else a memfd.
 pub(crate) fn filled(bytes: &[u8]) -> Result<OwnedFd> {

@@ -155,3 +155,14 @@ pub(crate) fn receive_some(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<
 pub(crate) fn no_more(socket: BorrowedFd<'_>) -> Result {
     shutdown(socket.as_raw_fd(), Shutdown::Write)
 }
+
+/// Nothing more is sent or received, whoever else has the socket.
+pub(crate) fn end(socket: BorrowedFd<'_>) {
+    let _ = shutdown(socket.as_raw_fd(), Shutdown::Both);
+}
+
+/// A read that blocks ends after that time, with EAGAIN.
+pub(crate) fn set_patience(socket: BorrowedFd<'_>, patience: Duration) -> Result {
+    let seconds = TimeVal::seconds(patience.as_secs().max(1).try_into().unwrap_or(i64::MAX));
+    setsockopt(&socket, sockopt::ReceiveTimeout, &seconds)
+}

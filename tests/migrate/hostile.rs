@@ -40,7 +40,7 @@ fn offer(pair: &Pair, architecture: &str) -> Vec<u8> {
     body.extend(bytes(b"stranger"));
     body.extend(bytes(config.as_bytes()));
     body.extend(bytes(pair.bundle.to_str().unwrap().as_bytes()));
-    body.extend([1, 0, 0, 0, 0]);
+    body.extend([1, 0, 0, 0, 0, 0]);
     body.extend(bytes(architecture.as_bytes()));
     frame(1, &body)
 }
@@ -64,7 +64,7 @@ fn say(pair: &Pair, what: &[u8]) -> String {
 fn a_hostile_stream_is_an_error_and_leaves_nothing() {
     let Some(pair) = Pair::new("hostile") else { return };
     let arch = std::env::consts::ARCH;
-    let with = |more: Vec<u8>| [hello(1), offer(&pair, arch), more].concat();
+    let with = |more: Vec<u8>| [hello(2), offer(&pair, arch), more].concat();
     let huge = [&[1_u8][..], &(LONGEST + 1).to_le_bytes()].concat();
     let most = [&[1_u8][..], &LONGEST.to_le_bytes(), b"short"].concat();
     let image = |name: &[u8]| frame(1, &[&[5][..], &bytes(name), &[1]].concat());
@@ -73,20 +73,25 @@ fn a_hostile_stream_is_an_error_and_leaves_nothing() {
         let meta = [0xa4, 0x83, 0x02, 0, 0, 0, 0, 0];
         frame(1, &[&[1][..], &bytes(path), &meta, &[1, 1]].concat())
     };
+    let pages =
+        |number, bytes: &[u8]| [frame(1, &[14, number, 0, 0]), frame(2, bytes), frame(1, &[15])].concat();
     for (name, stream, wanted) in [
         ("nothing", Vec::new(), "is gone"),
-        ("half a hello", hello(1)[..7].to_vec(), "is gone"),
+        ("half a hello", hello(2)[..7].to_vec(), "is gone"),
         ("something else", b"GET / HTTP/1.1\r\n\r\n".to_vec(), "does not begin as one"),
-        ("a newer version", hello(2), "speaks version 2"),
+        ("a newer version", hello(3), "speaks version 3"),
         ("an older version", hello(0), "speaks version 0"),
-        ("no offer", [hello(1), frame(1, &[8])].concat(), "Go comes at the wrong time"),
-        ("another machine", [hello(1), offer(&pair, "pdp11")].concat(), "receive a container of pdp11"),
+        ("no offer", [hello(2), frame(1, &[8])].concat(), "Go comes at the wrong time"),
+        ("another machine", [hello(2), offer(&pair, "pdp11")].concat(), "receive a container of pdp11"),
         ("a huge frame", with(huge), "a frame has 4194305 bytes"),
         ("a frame without its end", with(most), "is gone"),
         ("an unknown frame", with(frame(9, &[1])), "no frame of kind 9"),
         ("an unknown message", with(frame(1, &[99])), "a message cannot be read"),
         ("a message with more", with(frame(1, &[8, 8])), "longer than it is"),
         ("bytes of nothing", with(frame(2, &[1])), "bytes comes at the wrong time"),
+        ("pages out of order", with(frame(1, &[14, 5, 1, 0])), "round 5: out of order"),
+        ("pages that are none", with(pages(1, &[9; 48])), "Unknown command 151587081"),
+        ("pages without an end", with(pages(1, &[9])), "criu page-server"),
         ("a way up", with([images.clone(), image(b"../../x")].concat()), "no name of an image"),
         ("an absolute name", with([images.clone(), image(b"/etc/x")].concat()), "no name of an image"),
         ("a link's name", with([images.clone(), image(b"parent")].concat()), "no name of an image"),
@@ -113,6 +118,12 @@ fn a_hostile_stream_is_an_error_and_leaves_nothing() {
     ] {
         let text = say(&pair, &stream);
         assert!(text.contains(wanted), "{name}: {text}");
+        if text.contains("(see ") {
+            // The log stays where the error says.
+            for left in std::fs::read_dir(pair.work()).unwrap().flatten() {
+                std::fs::remove_dir_all(left.path()).unwrap();
+            }
+        }
         pair.stayed();
     }
     pair.delete();

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus};
 
 use serde_json::Value;
 
-use crate::scene::{Scene, until};
+use crate::scene::{COUNT, Scene, until};
 use crate::support::World;
 
 /// What a command has said when it ended.
@@ -71,7 +71,12 @@ impl Pair {
     }
 
     pub(crate) fn of(test: &str, change: impl FnOnce(&mut Value)) -> Option<Self> {
-        let scene = Scene::of(test, change)?;
+        Self::doing(test, COUNT, change)
+    }
+
+    /// With one that runs a script.
+    pub(crate) fn doing(test: &str, script: &str, change: impl FnOnce(&mut Value)) -> Option<Self> {
+        let scene = Scene::doing(test, script, change)?;
         let target = World::new(&format!("{test}-t"));
         let (here, there) = (scene.world.id("a"), target.id("b"));
         let (socket, bundle) = (target.directory.join("socket"), target.directory.join("new"));
@@ -193,4 +198,16 @@ impl Pair {
         self.scene.world.assert_nothing_left();
         self.target.assert_nothing_left();
     }
+}
+
+/// Whether CRIU can serve pages here: it takes userfaultfd, and pipes of a size that needs a privilege or a setting.
+pub(crate) fn lazy_is_possible(pair: &Pair) -> bool {
+    let mut check = Command::new(pair.scene.criu());
+    let has = check.args(["check", "--feature", "uffd-noncoop"]).output().unwrap().status.success();
+    let limit: u64 = fs::read_to_string("/proc/sys/fs/pipe-max-size").unwrap().trim().parse().unwrap();
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap().trim();
+    let capabilities = u64::from_str_radix(capabilities, 16).unwrap();
+    const CAP_SYS_RESOURCE: u64 = 1 << 24;
+    has && (limit >= 4 << 20 || capabilities & CAP_SYS_RESOURCE != 0)
 }

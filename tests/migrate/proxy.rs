@@ -25,6 +25,9 @@ pub(crate) const ACCEPTED: u8 = 9;
 pub(crate) const STORED: u8 = 10;
 pub(crate) const READY: u8 = 11;
 pub(crate) const RUNNING: u8 = 12;
+pub(crate) const PAGES: u8 = 14;
+pub(crate) const PAGES_END: u8 = 15;
+pub(crate) const ARRIVED: u8 = 16;
 
 /// Called when the message has come and before the connections end.
 type Then = Box<dyn FnMut() + Send>;

@@ -82,6 +82,12 @@ fn text(event: &MigrationEvent) -> Option<String> {
         MigrationEvent::Frozen => "frozen".to_owned(),
         MigrationEvent::Images { memory, sent } => format!("the rest: {}", totals(sent, Some(*memory))),
         MigrationEvent::Restored => "restored there".to_owned(),
+        MigrationEvent::Running { pid, downtime } => {
+            format!(
+                "runs there as process {pid}: downtime {}; the rest of its memory follows",
+                time(*downtime)
+            )
+        }
         _ => return None,
     })
 }
@@ -115,6 +121,9 @@ fn json(event: &MigrationEvent) -> Value {
             line
         }
         MigrationEvent::Restored => json!({"event": "restored"}),
+        MigrationEvent::Running { pid, downtime } => {
+            json!({"event": "running", "pid": pid, "downtimeMs": millis(*downtime)})
+        }
         _ => json!({"event": "other"}),
     }
 }

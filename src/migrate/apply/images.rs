@@ -44,6 +44,11 @@ impl Work {
         }
     }
 
+    /// The directory of all rounds.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The directory of a round.
     pub(crate) fn round(&self, number: u32) -> PathBuf {
         self.path.join(number.to_string())
@@ -114,13 +119,8 @@ pub(crate) fn send(stream: &mut Stream<'_>, work: &Work, number: u32, parent: bo
     Ok((files, memory))
 }
 
-/// Receives a round that was announced.
-pub(crate) fn receive(
-    stream: &mut Stream<'_>,
-    work: &Work,
-    (number, parent): (u32, bool),
-    left: &mut u64,
-) -> Result<()> {
+/// The directory of a round that was announced, made if it is not there.
+pub(crate) fn round(work: &Work, number: u32, parent: bool) -> Result<PathBuf> {
     if number == 0 || number > ROUNDS || (parent && !work.round(number - 1).is_dir()) {
         return Err(Error::new(
             Kind::InvalidArgument,
@@ -128,11 +128,27 @@ pub(crate) fn receive(
         ));
     }
     let directory = work.round(number);
-    fs::DirBuilder::new().mode(0o700).create(&directory).map_err(|e| system("make", &directory, &e))?;
+    match fs::DirBuilder::new().mode(0o700).create(&directory) {
+        Ok(()) => {}
+        // Its memory came before.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(directory),
+        Err(error) => return Err(system("make", &directory, &error)),
+    }
     if parent {
         let link = directory.join(PARENT);
         symlink(Work::parent_of(number), &link).map_err(|error| system("make", &link, &error))?;
     }
+    Ok(directory)
+}
+
+/// Receives a round that was announced.
+pub(crate) fn receive(
+    stream: &mut Stream<'_>,
+    work: &Work,
+    (number, parent): (u32, bool),
+    left: &mut u64,
+) -> Result<()> {
+    let directory = round(work, number, parent)?;
     let opened = file::open_directory(&directory)
         .map_err(|errno| Error::os(Kind::System, format!("open {}", directory.display()), errno as i32))?;
     for _ in 0..FILES {

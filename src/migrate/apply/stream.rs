@@ -3,6 +3,7 @@
 //! Whoever sends looks whether the other side has given up: what it says then is the error.
 #![forbid(unsafe_code)]
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -29,6 +30,10 @@ pub(crate) struct Stream<'fd> {
     bytes: u64,
     /// Room for the next body.
     spare: Vec<u8>,
+    /// Both sides may speak at once.
+    duplex: bool,
+    /// What was heard while something was sent.
+    early: VecDeque<Frame>,
 }
 
 impl<'fd> Stream<'fd> {
@@ -45,7 +50,16 @@ impl<'fd> Stream<'fd> {
             ));
         }
         socket::widen(socket.as_fd(), ROOM);
-        Ok(Self { socket, until, cancel, patience, bytes: 0, spare: Vec::new() })
+        Ok(Self {
+            socket,
+            until,
+            cancel,
+            patience,
+            bytes: 0,
+            spare: Vec::new(),
+            duplex: false,
+            early: VecDeque::new(),
+        })
     }
 
     /// Bytes both ways until now.
@@ -57,6 +71,27 @@ impl<'fd> Stream<'fd> {
     pub(crate) fn see_it_through(&mut self) {
         self.until = None;
         self.cancel = None;
+    }
+
+    /// From now on, or no longer, both sides may speak at once.
+    pub(crate) fn duplex(&mut self, duplex: bool) {
+        self.duplex = duplex;
+    }
+
+    /// Readable when there is something to hear that was not [heard](Self::heard_early) already.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Whether the next frame is here already.
+    pub(crate) fn heard_early(&self) -> bool {
+        !self.early.is_empty()
+    }
+
+    /// The same, or whether it has begun to come.
+    pub(crate) fn has_something(&self) -> bool {
+        self.heard_early()
+            || matches!(poll::readable(&[self.socket.as_fd()], Some(Instant::now())), Ok(Some(_)))
     }
 
     /// Says HELLO.
@@ -89,8 +124,36 @@ impl<'fd> Stream<'fd> {
         while self.read_some(&mut rest).is_ok_and(|n| n != 0) {}
     }
 
+    /// The same where the other side has still something to say: whether it gives up as well.
+    pub(crate) fn give_up_together(&mut self, error: &Error) -> bool {
+        let failed = Message::Failed { code: error.kind().code(), message: shortened(&error.to_string()) };
+        if self.say(&failed).is_err() {
+            return false;
+        }
+        loop {
+            match self.hear() {
+                Ok(Frame::Message(Message::Failed { .. })) => return true,
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Sends bytes of no file.
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.write(&frame::bytes_head(bytes.len())?)?;
+        self.write(bytes)
+    }
+
     /// Waits for the next frame.
     pub(crate) fn hear(&mut self) -> Result<Frame> {
+        match self.early.pop_front() {
+            Some(frame) => Ok(frame),
+            None => self.hear_next(),
+        }
+    }
+
+    fn hear_next(&mut self) -> Result<Frame> {
         let mut head = [0; HEAD];
         self.read(&mut head)?;
         let (kind, length) = frame::head(head)?;
@@ -202,9 +265,13 @@ impl<'fd> Stream<'fd> {
                 }
                 Err(Errno::EAGAIN) => {
                     // Nobody speaks while the other side sends, but to give up.
-                    if self.wait(true)? {
-                        let frame = self.hear()?;
-                        return Err(unexpected(&frame));
+                    match self.wait(true)? {
+                        true if self.duplex => {
+                            let frame = self.hear_next()?;
+                            self.early.push_back(frame);
+                        }
+                        true => return Err(unexpected(&self.hear()?)),
+                        false => {}
                     }
                 }
                 Err(errno) => return Err(self.last_words(errno)),

@@ -12,7 +12,7 @@ use super::names;
 use crate::error::{Error, Kind, Result};
 
 /// Rises with every change of what is below.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 const MAGIC: &[u8; 8] = b"rrmigrat";
 /// The longest body.
 pub(crate) const LONGEST: usize = 4 << 20;
@@ -36,6 +36,8 @@ pub(crate) struct Offer {
     pub(crate) ext_unix_sk: bool,
     pub(crate) shell_job: bool,
     pub(crate) file_locks: bool,
+    /// It is to run before its memory is there.
+    pub(crate) lazy: bool,
     pub(crate) architecture: String,
 }
 
@@ -104,6 +106,18 @@ pub(crate) enum Message {
         code: i32,
         message: String,
     },
+    // From the source.
+    /// The memory of a round comes over CRIU's page server: bytes in both directions, which are CRIU's own, until
+    /// [`PagesEnd`](Self::PagesEnd). `dedup`: what it makes superfluous in the rounds before is freed.
+    Pages {
+        number: u32,
+        parent: bool,
+        dedup: bool,
+    },
+    PagesEnd,
+    // From the target.
+    /// It runs, and all its memory is here.
+    Arrived,
 }
 
 /// One frame.

@@ -7,13 +7,16 @@
 
 use std::env::consts::ARCH;
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Instant;
 
+use super::lazy;
 use super::options::{MigrateOptions, Migrated, MigrationEvent, RootfsTransfer, TransferTotals};
-use crate::checkpoint::{CheckpointOptions, ImageDirectory};
+use super::outflow::Round;
+use crate::checkpoint::{CheckpointOptions, CriuOptions, ImageDirectory};
 use crate::error::{Error, Kind, Result};
 use crate::migrate::apply::images::{self, Work};
+use crate::migrate::apply::pages::Pages;
 use crate::migrate::apply::send_tree::{Inodes, Tree, mapped_for_writing};
 use crate::migrate::apply::stream::Stream;
 use crate::migrate::plan::frame::{Frame, Message, Offer, unexpected};
@@ -21,6 +24,7 @@ use crate::migrate::plan::precopy;
 use crate::runtime::cgroups;
 use crate::runtime::checkpoint::Attendant;
 use crate::runtime::context::Container;
+use crate::runtime::criu;
 use crate::runtime::deadline::Deadline;
 use crate::runtime::options::{Call, Level};
 use crate::runtime::pause;
@@ -48,11 +52,11 @@ impl Container {
     ) -> Result<Migrated> {
         let begun = Instant::now();
         let deadline = Deadline::begin(call, "migrate container")?;
-        if options.lazy || options.page_server {
-            // TODO(#7): both, next.
-            return Err(Error::new(Kind::Unsupported, "migrate container: no page server yet"));
-        }
         let (state, config) = self.to_be_sent()?;
+        let work = Work::make(options.work.as_deref(), &self.id)?;
+        if options.lazy {
+            self.can_be_lazy(options, &work, &deadline)?;
+        }
         let stream = Stream::new(socket, options.patience, (deadline.until(), deadline.cancel()))?;
         let tree = match options.rootfs {
             RootfsTransfer::Shared => None,
@@ -63,12 +67,14 @@ impl Container {
             options,
             call,
             stream,
-            work: Work::make(options.work.as_deref(), &self.id)?,
+            work,
             tree,
             progress,
             rounds: Vec::new(),
             stopped: None,
             fate: Fate::Ours,
+            pages: None,
+            serving: false,
             migrated: Migrated::default(),
         };
         let outcome = source.run(&state, config);
@@ -81,7 +87,7 @@ impl Container {
                 source.migrated.bytes = source.stream.bytes();
                 Ok(source.migrated)
             }
-            (Fate::Unknown, outcome) => Err(self.undecided(outcome.err())),
+            (Fate::Unknown, outcome) => Err(self.undecided(outcome.err(), options.lazy)),
             (Fate::Ours, Err(error)) => {
                 source.work.ends_with(&error);
                 source.stream.give_up(&error);
@@ -110,42 +116,71 @@ impl Container {
         Ok((state, config))
     }
 
-    fn undecided(&self, cause: Option<Error>) -> Error {
+    /// Said before anything is done.
+    fn can_be_lazy(&self, options: &MigrateOptions, work: &Work, deadline: &Deadline<'_>) -> Result<()> {
+        let doing = "migrate container lazily";
+        if options.page_server {
+            let message = format!("{doing}: memory that comes behind does not go to a page server as well");
+            return Err(Error::new(Kind::InvalidArgument, message));
+        }
+        if options.criu.tcp_established {
+            let message = format!(
+                "{doing}: CRIU does not give TCP connections back once it serves pages, should the migration fail"
+            );
+            return Err(Error::new(Kind::Unsupported, message));
+        }
+        lazy::pipes_are_large_enough().map_err(|error| error.during(doing))?;
+        let program = options.criu.criu.as_deref();
+        criu::require(&self.context, program, work.path(), (false, true), deadline)
+            .map_err(|error| error.during(doing))
+    }
+
+    fn undecided(&self, cause: Option<Error>, lazy: bool) -> Error {
         let id = &self.id;
         let cause = cause.unwrap_or_else(|| Error::new(Kind::System, "nothing is heard of the target"));
-        cause
-            .during(format!(
+        let what = if lazy {
+            format!(
+                "migrate container: the target was told to run it, and has not said that it has all its memory; {id} \
+                 stays paused here: delete it if it runs there, else resume it from where it was frozen"
+            )
+        } else {
+            format!(
                 "migrate container: the target was told to run it, and has not answered; {id} stays paused here: \
                  delete it if it runs there, else resume it"
-            ))
-            .detailed("migration", "undecided")
+            )
+        };
+        cause.during(what).detailed("migration", "undecided")
     }
 }
 
 /// Whose the container is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     Ours,
     /// The target was told to run it.
     Unknown,
     Theirs,
 }
 
-struct Source<'a, 'fd> {
+pub(super) struct Source<'a, 'fd> {
     container: &'a Container,
-    options: &'a MigrateOptions,
+    pub(super) options: &'a MigrateOptions,
     call: Call<'fd>,
-    stream: Stream<'fd>,
+    pub(super) stream: Stream<'fd>,
     work: Work,
     /// The root filesystem, if it is to be sent.
     tree: Option<Tree>,
-    progress: Progress<'a>,
+    pub(super) progress: Progress<'a>,
     /// How many bytes of memory each round had.
     rounds: Vec<u64>,
     /// When the container was about to stop for the last time.
-    stopped: Option<Instant>,
-    fate: Fate,
-    migrated: Migrated,
+    pub(super) stopped: Option<Instant>,
+    pub(super) fate: Fate,
+    /// Our end of the socket for memory, while CRIU has the other.
+    pub(super) pages: Option<Pages>,
+    /// It serves the memory that is left.
+    pub(super) serving: bool,
+    pub(super) migrated: Migrated,
 }
 
 impl Source<'_, '_> {
@@ -162,41 +197,60 @@ impl Source<'_, '_> {
             ext_unix_sk: criu.ext_unix_sk,
             shell_job: criu.shell_job,
             file_locks: criu.file_locks,
+            lazy: self.options.lazy,
             architecture: ARCH.to_owned(),
         }))?;
         self.stream.expect(&Message::Accepted)?;
         (self.progress)(&MigrationEvent::Accepted);
         self.files(&Inodes::new(), false)?;
         self.rounds()?;
-        let number = self.next();
-        let options = self.checkpoint(number, false);
+        let options = self.checkpoint(self.next(), false);
         let container = self.container;
-        container.checkpoint_attended(&options, self.call, self)
+        let dumped = container.checkpoint_attended(&options, self.call, self);
+        match (dumped, self.fate) {
+            // The target has heard nothing of it.
+            (Err(error), Fate::Unknown) if self.options.lazy => Err(self.take_back(state, error)),
+            (Ok(()), Fate::Theirs) if self.options.lazy => kill(state),
+            (dumped, _) => dumped,
+        }
+    }
+
+    /// The CRIU that has the container's memory has failed: unless the target has ended the container, nobody runs it.
+    fn take_back(&mut self, state: &StateFile, error: Error) -> Error {
+        if self.stream.give_up_together(&error) {
+            self.fate = Fate::Ours;
+            let _ = cgroups::of(state).thaw();
+        }
+        error
     }
 
     /// The number of the next round.
-    fn next(&self) -> u32 {
+    pub(super) fn next(&self) -> u32 {
         self.migrated.rounds + 1
     }
 
     fn checkpoint(&self, number: u32, pre_dump: bool) -> CheckpointOptions<'static> {
+        let lazy = self.options.lazy;
         CheckpointOptions {
             images: ImageDirectory::Path(self.work.round(number)),
             parent: (number > 1).then(|| Work::parent_of(number)),
             pre_dump,
             link_remap: self.options.link_remap,
             tcp_skip_in_flight: self.options.tcp_skip_in_flight,
-            criu: self.options.criu.clone(),
+            // Else CRIU would end the processes when the other end of its socket closes, and keep the network of those
+            // that it lets go on silent. They stay frozen.
+            leave_running: lazy,
+            criu: CriuOptions { lazy_pages: lazy, ..self.options.criu.clone() },
             ..CheckpointOptions::default()
         }
     }
 
     /// Memory, while the container runs, until that gains nothing any more.
     fn rounds(&mut self) -> Result<()> {
-        while precopy::another(&self.rounds, self.options.rounds) {
+        let limit = if self.options.lazy { 0 } else { self.options.rounds };
+        while precopy::another(&self.rounds, limit) {
             let number = self.next();
-            let written = self.container.checkpoint(&self.checkpoint(number, true), self.call);
-            match written {
+            match self.round(number) {
                 Err(reason) if reason.kind() == Kind::Unsupported && self.rounds.is_empty() => {
                     (self.progress)(&MigrationEvent::NoRounds { reason });
                     // Nothing was written; the directory is there.
@@ -213,10 +267,28 @@ impl Source<'_, '_> {
         Ok(())
     }
 
+    /// Has a round written, or sent at once.
+    fn round(&mut self, number: u32) -> Result<()> {
+        let options = self.checkpoint(number, true);
+        if !self.options.page_server {
+            return self.container.checkpoint(&options, self.call);
+        }
+        if number == 1 {
+            // The target is told of memory that comes only if it does.
+            let (context, program) = (&self.container.context, self.options.criu.criu.as_deref());
+            criu::require(context, program, self.work.path(), (true, false), &Deadline::new(self.call))?;
+        }
+        let container = self.container;
+        container.checkpoint_attended(&options, self.call, &mut Round(self))?;
+        self.pages_end()
+    }
+
     fn images(&mut self, number: u32) -> Result<(u64, TransferTotals)> {
         let (begun, bytes) = (Instant::now(), self.stream.bytes());
         let (files, memory) = images::send(&mut self.stream, &self.work, number, number > 1)?;
         self.stream.expect(&Message::Stored)?;
+        let elsewhere = self.pages.take_if(|_| !self.options.lazy).map_or(0, |pages| pages.sent());
+        let memory = memory + elsewhere;
         Ok((memory, TransferTotals { files, bytes: self.stream.bytes() - bytes, time: begun.elapsed() }))
     }
 
@@ -230,8 +302,32 @@ impl Source<'_, '_> {
         Ok(())
     }
 
+    /// All that the target still needs, and the word.
+    fn hand_over(&mut self, state: &StateFile) -> Result<()> {
+        if self.options.page_server {
+            self.pages_end()?;
+        }
+        if self.tree.is_some() {
+            let mapped = mapped(state)?;
+            self.files(&mapped, true)?;
+        }
+        let number = self.next();
+        let (memory, sent) = self.images(number)?;
+        (self.progress)(&MigrationEvent::Images { memory, sent });
+        self.stream.say(&Message::Restore { number })?;
+        if self.options.lazy {
+            // It needs pages for that already: the rest is said while CRIU serves them.
+            self.serving = true;
+            self.stream.duplex(true);
+            return Ok(());
+        }
+        self.stream.expect(&Message::Ready)?;
+        (self.progress)(&MigrationEvent::Restored);
+        self.commit(state)
+    }
+
     /// The point of no return. An error with [`Fate::Ours`] is the target's own word that it runs nothing.
-    fn commit(&mut self, state: &StateFile) -> Result<i32> {
+    pub(super) fn commit(&mut self, state: &StateFile) -> Result<()> {
         let doing = "migrate container";
         let deadline = pause::within(Call::default(), doing)?;
         self.fate = Fate::Unknown;
@@ -241,8 +337,16 @@ impl Source<'_, '_> {
         }
         self.stream.see_it_through();
         let said = self.stream.say(&Message::Go);
+        if self.options.lazy {
+            return said;
+        }
         match self.stream.hear() {
-            Ok(Frame::Message(Message::Running { pid })) => Ok(pid),
+            Ok(Frame::Message(Message::Running { pid })) => {
+                self.fate = Fate::Theirs;
+                self.migrated.pid = pid;
+                self.migrated.downtime = self.stopped.map(|stopped| stopped.elapsed()).unwrap_or_default();
+                kill(state)
+            }
             Ok(frame @ Frame::Message(Message::Failed { .. })) => {
                 self.fate = Fate::Ours;
                 Err(unexpected(&frame))
@@ -260,28 +364,36 @@ impl Attendant for Source<'_, '_> {
     }
 
     fn written(&mut self, state: &StateFile) -> Result<()> {
-        if self.tree.is_some() {
-            let mapped = mapped(state)?;
-            self.files(&mapped, true)?;
+        let handed = self.hand_over(state);
+        if let (Err(_), Some(pages)) = (&handed, &mut self.pages) {
+            // It waits for somebody to ask.
+            pages.give_up();
         }
-        let number = self.next();
-        let (memory, sent) = self.images(number)?;
-        (self.progress)(&MigrationEvent::Images { memory, sent });
-        self.stream.say(&Message::Restore { number })?;
-        self.stream.expect(&Message::Ready)?;
-        (self.progress)(&MigrationEvent::Restored);
-        self.migrated.pid = self.commit(state)?;
-        self.fate = Fate::Theirs;
-        self.migrated.downtime = self.stopped.map(|stopped| stopped.elapsed()).unwrap_or_default();
-        // Frozen as they are they get the signal, and see nothing else when they are let go.
-        let cgroups = cgroups::of(state);
-        let killed = cgroups.signal_all(libc::SIGKILL).map(drop);
-        killed.and_then(|()| cgroups.thaw())
+        handed
     }
 
     fn stays_frozen(&self) -> bool {
         self.fate != Fate::Ours
     }
+
+    fn page_sockets(&mut self) -> Result<Vec<OwnedFd>> {
+        self.pages_begin()
+    }
+
+    fn beside(&self) -> Vec<BorrowedFd<'_>> {
+        self.pages_beside()
+    }
+
+    fn turn(&mut self, state: &StateFile) -> Result<()> {
+        self.pages_turn(state)
+    }
+}
+
+/// It runs elsewhere. Frozen as they are the processes get the signal, and see nothing else when they are let go.
+fn kill(state: &StateFile) -> Result<()> {
+    let cgroups = cgroups::of(state);
+    let killed = cgroups.signal_all(libc::SIGKILL).map(drop);
+    killed.and_then(|()| cgroups.thaw())
 }
 
 /// The files that the container's processes may change without a trace.

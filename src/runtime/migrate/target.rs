@@ -4,15 +4,18 @@
 
 use std::env::consts::ARCH;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::lazy::{Begin, Lazy, Turn};
+use super::memory::Store;
 use super::options::ReceiveOptions;
-use crate::checkpoint::{ImageDirectory, RestoreOptions};
+use crate::cgroup::Manager;
+use crate::checkpoint::{CriuOptions, ImageDirectory, RestoreOptions};
 use crate::error::{Error, Kind, Result};
 use crate::migrate::apply::images::{self, Work};
 use crate::migrate::apply::receive_tree;
@@ -22,6 +25,7 @@ use crate::runtime::context::{Container, Context, valid_id};
 use crate::runtime::criu;
 use crate::runtime::deadline::Deadline;
 use crate::runtime::options::{Call, Level};
+use crate::runtime::restore::Holder;
 use crate::spec;
 use crate::state::directory::Directory;
 use crate::sys::{errno_of, file, pidfd};
@@ -51,9 +55,8 @@ impl Context {
         let mut went = None;
         let received = self.receive_from(&mut stream, options, &mut went);
         match &received {
-            Ok(container) => {
-                let pid = container.init_process().map_or(0, |process| process.pid());
-                if let Err(error) = stream.say(&Message::Running { pid }) {
+            Ok((_, last)) => {
+                if let Err(error) = stream.say(last) {
                     // It was told to run it, and keeps its own copy paused.
                     self.log(
                         Level::Warn,
@@ -65,7 +68,7 @@ impl Context {
             Err(_) if self.lives_on(&went) => {}
             Err(error) => stream.give_up(error),
         }
-        received
+        received.map(|(container, _)| container)
     }
 
     /// Whether what was let run, and should have been ended, has not.
@@ -79,18 +82,21 @@ impl Context {
         ended.is_err()
     }
 
+    /// The container, and what is still to be said.
     fn receive_from(
         &self,
         stream: &mut Stream<'_>,
         mut options: ReceiveOptions<'_>,
         went: &mut Went,
-    ) -> Result<Container> {
+    ) -> Result<(Container, Message)> {
         stream.greet()?;
         stream.greeted()?;
         let mut offer = match stream.hear()? {
             Frame::Message(Message::Offer(offer)) => offer,
             other => return Err(unexpected(&other)),
         };
+        let call = options.create.call;
+        let deadline = Deadline::new(call);
         let id = options.id.take().unwrap_or_else(|| offer.id.clone());
         self.acceptable(&id, &offer, &options)?;
         let config = options.create.config.take().unwrap_or_else(|| std::mem::take(&mut offer.config));
@@ -99,31 +105,40 @@ impl Context {
         let mut making = Making { bundle: None };
         let config = if offer.copy { making.bundle(&bundle, &config)? } else { config };
         let mut work = Work::make(options.work.as_deref(), &id)?;
+        let program = options.criu.criu.clone();
+        if offer.lazy {
+            criu::require(self, program.as_deref(), work.path(), (false, true), &deadline)?;
+        }
         stream.say(&Message::Accepted)?;
         let root = if offer.copy { Some(bundle.join(ROOTFS)) } else { None };
-        let number = store(stream, &work, root.as_deref(), options.limit)?;
+        let mut left = options.limit;
+        let memory = Store {
+            context: self,
+            program: program.as_deref(),
+            work: &work,
+            deadline: &deadline,
+            patience: options.patience,
+        };
+        let stored = store(stream, &memory, root.as_deref(), &mut left);
+        let number = stored.inspect_err(|error| work.ends_with(error))?;
         options.create.bundle = Some(bundle);
         options.create.config = Some(config);
-        let mut criu = options.criu;
-        criu.tcp_established = offer.tcp_established;
-        criu.ext_unix_sk = offer.ext_unix_sk;
-        criu.shell_job = offer.shell_job;
-        criu.file_locks = offer.file_locks;
         let wanted = RestoreOptions {
             images: ImageDirectory::Path(work.round(number)),
-            criu,
+            criu: criu_options(options.criu, &offer),
             ..RestoreOptions::default()
         };
-        let mut hold = |pid| {
-            let process =
-                pidfd::open(pid).map_err(|errno| Error::os(Kind::System, "open pidfd", errno as i32))?;
-            stream.say(&Message::Ready)?;
-            stream.expect(&Message::Go)?;
-            stream.see_it_through();
-            *went = Some(process);
-            Ok(())
+        let begin = Begin {
+            context: self,
+            program: program.as_deref(),
+            images: work.round(number),
+            patience: options.patience,
+            call,
+            left,
         };
-        let restored = self.restore_held(&id, options.create, &wanted, Some(&mut hold));
+        let mut holding = Holding { stream, went, begin: offer.lazy.then_some(begin), lazy: None };
+        let restored = self.restore_held(&id, options.create, &wanted, Some(&mut holding));
+        let restored = restored.and_then(|container| holding.rest(container));
         if let Err(error) = &restored {
             work.ends_with(error);
         } else {
@@ -148,8 +163,88 @@ impl Context {
     }
 }
 
-/// Receives files and images until the source wants them restored: the round to restore.
-fn store(stream: &mut Stream<'_>, work: &Work, root: Option<&Path>, limit: u64) -> Result<u32> {
+/// Without whose word nothing runs.
+struct Holding<'a, 'fd> {
+    stream: &'a mut Stream<'fd>,
+    went: &'a mut Went,
+    /// How its memory comes when it runs.
+    begin: Option<Begin<'a>>,
+    lazy: Option<Lazy>,
+}
+
+impl Holder for Holding<'_, '_> {
+    fn begins(&mut self, cgroups: &dyn Manager, criu: i32) -> Result<()> {
+        if let Some(begin) = &self.begin {
+            self.lazy = Some(begin.start(cgroups, criu)?);
+            self.stream.duplex(true);
+        }
+        Ok(())
+    }
+
+    fn restored(&mut self, pid: i32) -> Result<()> {
+        let process =
+            pidfd::open(pid).map_err(|errno| Error::os(Kind::System, "open pidfd", errno as i32))?;
+        if let Some(lazy) = &mut self.lazy {
+            lazy.watch();
+        }
+        self.stream.say(&Message::Ready)?;
+        match &mut self.lazy {
+            Some(lazy) => lazy.until_go(self.stream)?,
+            None => self.stream.expect(&Message::Go)?,
+        }
+        self.stream.see_it_through();
+        *self.went = Some(process);
+        Ok(())
+    }
+
+    fn beside(&self) -> Vec<BorrowedFd<'_>> {
+        match &self.lazy {
+            Some(lazy) => lazy.beside(self.stream),
+            None => Vec::new(),
+        }
+    }
+
+    fn turn(&mut self) -> Result<()> {
+        match self.lazy.as_mut().map(|lazy| lazy.turn(self.stream)).transpose()? {
+            Some(Turn::Go) => Err(unexpected(&Frame::Message(Message::Go))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Holding<'_, '_> {
+    /// What is left to do for a container that runs, and to say. Without the rest of its memory it is ended: it could
+    /// never go on.
+    fn rest(&mut self, container: Container) -> Result<(Container, Message)> {
+        let pid = container.init_process().map_or(0, |process| process.pid());
+        let running = Message::Running { pid };
+        let Some(lazy) = &mut self.lazy else { return Ok((container, running)) };
+        match self.stream.say(&running).and_then(|()| lazy.finish(self.stream)) {
+            Ok(()) => Ok((container, Message::Arrived)),
+            Err(error) => {
+                // Its userfaultfds are open until it is gone.
+                container.delete(true, Call::default())?;
+                Err(error.during("receive the rest of the memory; without it the container was ended"))
+            }
+        }
+    }
+}
+
+/// What a restore is asked for, from here and from there.
+fn criu_options(own: CriuOptions, offer: &Offer) -> CriuOptions {
+    CriuOptions {
+        tcp_established: offer.tcp_established,
+        ext_unix_sk: offer.ext_unix_sk,
+        shell_job: offer.shell_job,
+        file_locks: offer.file_locks,
+        lazy_pages: offer.lazy,
+        ..own
+    }
+}
+
+/// Receives files, memory and images until the source wants them restored: the round to restore.
+fn store(stream: &mut Stream<'_>, memory: &Store<'_>, root: Option<&Path>, left: &mut u64) -> Result<u32> {
+    let work = memory.work;
     let root = match root {
         Some(path) => Some(
             file::open_directory(path)
@@ -157,7 +252,6 @@ fn store(stream: &mut Stream<'_>, work: &Work, root: Option<&Path>, limit: u64) 
         ),
         None => None,
     };
-    let mut left = limit;
     loop {
         match (stream.hear()?, &root) {
             (Frame::Message(Message::Restore { number }), _) if work.round(number).is_dir() => {
@@ -167,12 +261,15 @@ fn store(stream: &mut Stream<'_>, work: &Work, root: Option<&Path>, limit: u64) 
                 return Err(malformed("there are no images to restore"));
             }
             (Frame::Message(Message::Images { number, parent }), _) => {
-                images::receive(stream, work, (number, parent), &mut left)?;
+                images::receive(stream, work, (number, parent), left)?;
+            }
+            (Frame::Message(Message::Pages { number, parent, dedup }), _) => {
+                memory.receive(stream, (number, parent, dedup), left)?;
             }
             (
                 first @ Frame::Message(Message::Entry { .. } | Message::Remove(_) | Message::TreeEnd),
                 Some(root),
-            ) => receive_tree::receive(stream, root.as_fd(), first, &mut left)?,
+            ) => receive_tree::receive(stream, root.as_fd(), first, left)?,
             (other, _) => return Err(unexpected(&other)),
         }
         stream.say(&Message::Stored)?;

@@ -1,0 +1,211 @@
+//! Our end of the socket through which a CRIU sends or asks for pages of memory. What comes out of it goes over the stream as
+//! it is, and the other way round; the two CRIUs speak as if they were connected (criu.org, Page server).
+//!
+//! CRIU takes the end of such a connection for success in places. So it is never let see one: what ends badly ends with
+//! a request that it does not know.
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use super::stream::Stream;
+use crate::error::{Error, Kind, Result};
+use crate::sys::{Errno, errno_of, poll, socket};
+
+/// Bytes in one frame, and about so many under way.
+const PIECE: usize = 1 << 20;
+const ROOM: usize = 4 << 20;
+/// `struct page_server_iov` (`criu/page-xfer.c`): its first four bytes are the command.
+const REQUEST: usize = 24;
+const FORCE_CLOSE: u32 = 0x1024;
+const UNKNOWN: [u8; REQUEST] = [0xff; REQUEST];
+/// What a closed side hears: that all is well.
+const STATUS: [u8; 4] = [0; 4];
+
+/// Our end.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    ours: OwnedFd,
+    patience: Duration,
+    open: bool,
+    piece: Vec<u8>,
+    /// Bytes from CRIU until now.
+    sent: u64,
+}
+
+impl Pages {
+    /// Both ends: ours and CRIU's, which hears that nobody is there after that time.
+    pub(crate) fn pair(patience: Duration) -> Result<(Self, OwnedFd)> {
+        let error = |errno: Errno| Error::os(Kind::System, "make socket pair", errno as i32);
+        let (ours, theirs) = socket::pair().map_err(error)?;
+        socket::set_patience(theirs.as_fd(), patience).map_err(error)?;
+        socket::widen(ours.as_fd(), ROOM);
+        socket::widen(theirs.as_fd(), ROOM);
+        Ok((Self { ours, patience, open: true, piece: vec![0; PIECE], sent: 0 }, theirs))
+    }
+
+    /// Our end once more: who has it does not see the end of the other when we are gone.
+    pub(crate) fn keeper(&self) -> Result<OwnedFd> {
+        let doubled = self.ours.try_clone();
+        doubled.map_err(|error| Error::os(Kind::System, "duplicate a socket", errno_of(&error)))
+    }
+
+    /// Readable when CRIU has something to say; `None` when it has closed its end.
+    pub(crate) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.open.then(|| self.ours.as_fd())
+    }
+
+    /// Bytes from CRIU until now.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Sends what CRIU says now, if it does.
+    pub(crate) fn pass_on(&mut self, stream: &mut Stream<'_>) -> Result<()> {
+        let mut piece = std::mem::take(&mut self.piece);
+        let passed = match self.take(&mut piece) {
+            Ok(0) => Ok(()),
+            Ok(n) => stream.send_bytes(&piece[..n]),
+            Err(error) => Err(error),
+        };
+        self.piece = piece;
+        passed
+    }
+
+    /// The same at a target whose CRIU asks for pages: the request that ends it is answered here (true), since it comes
+    /// whether CRIU has got them all or not.
+    pub(crate) fn pass_on_requests(&mut self, stream: &mut Stream<'_>) -> Result<bool> {
+        let mut piece = std::mem::take(&mut self.piece);
+        let n = self.take(&mut piece)?;
+        let requests = piece[..n].chunks(REQUEST);
+        let closing = requests.take_while(|request| !request.starts_with(&FORCE_CLOSE.to_le_bytes()));
+        let before: usize = closing.map(<[u8]>::len).sum();
+        if before != 0 {
+            stream.send_bytes(&piece[..before])?;
+        }
+        self.piece = piece;
+        if before < n {
+            self.put(&STATUS)?;
+        }
+        Ok(before < n)
+    }
+
+    fn take(&mut self, piece: &mut [u8]) -> Result<usize> {
+        match socket::receive_some(self.ours.as_fd(), piece) {
+            Ok(n) => {
+                self.open = n != 0;
+                self.sent += n as u64;
+                Ok(n)
+            }
+            Err(Errno::EAGAIN) => Ok(0),
+            Err(Errno::ECONNRESET) => {
+                self.open = false;
+                Ok(0)
+            }
+            Err(errno) => Err(Error::os(Kind::Criu, "hear of CRIU's pages", errno as i32)),
+        }
+    }
+
+    /// Gives CRIU what has come.
+    pub(crate) fn put(&mut self, mut bytes: &[u8]) -> Result<()> {
+        const DOING: &str = "hand CRIU its pages";
+        let until = Instant::now().checked_add(self.patience);
+        while !bytes.is_empty() {
+            match socket::send_some(self.ours.as_fd(), bytes) {
+                Ok(n) => bytes = &bytes[n..],
+                Err(Errno::EAGAIN) => match poll::ready(&[], Some(self.ours.as_fd()), until) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => return Err(Error::new(Kind::Timeout, "timed out").during(DOING)),
+                    Err(errno) => return Err(Error::os(Kind::System, DOING, errno as i32)),
+                },
+                // Why it has ended is its to tell.
+                Err(errno) => {
+                    self.open = false;
+                    return Err(Error::os(Kind::Criu, DOING, errno as i32));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// It ends well: a CRIU that serves pages goes on.
+    pub(crate) fn close(&mut self) -> Result<()> {
+        let mut request = [0; REQUEST];
+        request[..4].copy_from_slice(&FORCE_CLOSE.to_le_bytes());
+        self.put(&request)
+    }
+
+    /// Nothing more comes for a CRIU that stores pages: one that has heard of no end fails.
+    pub(crate) fn no_more(&self) {
+        let _ = socket::no_more(self.ours.as_fd());
+    }
+
+    /// It ends badly: CRIU gives up.
+    pub(crate) fn give_up(&mut self) {
+        let _ = socket::send_some(self.ours.as_fd(), &UNKNOWN);
+        socket::end(self.ours.as_fd());
+        self.open = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::migrate::plan::frame::Frame;
+
+    fn scene() -> (Pages, File, Stream<'static>, Stream<'static>) {
+        let (pages, theirs) = Pages::pair(Duration::from_secs(20)).unwrap();
+        let (a, b) = socket::pair().unwrap();
+        let stream = |fd| Stream::new(fd, Duration::from_secs(20), (None, None)).unwrap();
+        (pages, File::from(theirs), stream(a), stream(b))
+    }
+
+    fn request(command: u32) -> [u8; REQUEST] {
+        let mut request = [7; REQUEST];
+        request[..4].copy_from_slice(&command.to_le_bytes());
+        request
+    }
+
+    #[test]
+    fn bytes_go_both_ways_as_they_are() {
+        let (mut pages, mut criu, mut here, mut there) = scene();
+        pages.pass_on(&mut here).unwrap();
+        criu.write_all(b"memory").unwrap();
+        pages.pass_on(&mut here).unwrap();
+        assert_eq!(there.hear().unwrap(), Frame::Bytes(b"memory".to_vec()));
+        assert_eq!(pages.sent(), 6);
+        pages.put(b"status").unwrap();
+        let mut heard = [0; 6];
+        criu.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"status");
+        drop(criu);
+        pages.pass_on(&mut here).unwrap();
+        assert!(pages.as_fd().is_none());
+    }
+
+    #[test]
+    fn the_end_of_requests_is_answered_and_goes_no_further() {
+        let (mut pages, mut criu, mut here, mut there) = scene();
+        criu.write_all(&[request(7), request(7)].concat()).unwrap();
+        assert!(!pages.pass_on_requests(&mut here).unwrap());
+        assert_eq!(there.hear().unwrap(), Frame::Bytes([request(7), request(7)].concat()));
+        criu.write_all(&[request(7), request(FORCE_CLOSE)].concat()).unwrap();
+        assert!(pages.pass_on_requests(&mut here).unwrap());
+        assert_eq!(there.hear().unwrap(), Frame::Bytes(request(7).to_vec()));
+        let mut status = [9; 4];
+        criu.read_exact(&mut status).unwrap();
+        assert_eq!(status, STATUS);
+    }
+
+    #[test]
+    fn who_gives_up_is_heard_before_the_end() {
+        let (mut pages, mut criu, ..) = scene();
+        pages.give_up();
+        let mut heard = Vec::new();
+        criu.read_to_end(&mut heard).unwrap();
+        assert_eq!(heard, UNKNOWN);
+    }
+}
