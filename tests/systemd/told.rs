@@ -18,12 +18,18 @@ pub(crate) fn update(scene: &Scene, id: &str, resources: &Value) -> Result<(), S
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
+/// Newer kernels have no v1 memory controller: beside the v1 ones of systemd's hybrid layout it is on the cgroup2.
+fn on_v1(controller: &str) -> bool {
+    Path::new("/sys/fs/cgroup").join(controller).join("tasks").exists()
+}
+
 /// A limit in the files: the controller's v1 name, its v1 file, its v2 file.
 fn read(pid: i32, (controller, v1, v2): (&str, &str, &str)) -> String {
-    let path = if on_v2() {
-        Path::new("/sys/fs/cgroup").join(cgroup(pid).strip_prefix("/").unwrap()).join(v2)
-    } else {
+    let path = if on_v1(controller) {
         crate::support::cgroup_of(pid, controller).join(v1)
+    } else {
+        let unified = if on_v2() { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/unified" };
+        Path::new(unified).join(cgroup(pid).strip_prefix("/").unwrap()).join(v2)
     };
     fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -45,7 +51,7 @@ fn an_update_is_told_to_systemd_and_stays_over_a_daemon_reload() {
         config["linux"]["resources"] = json!({"memory": {"limit": 64 * MIB}, "pids": {"limit": 50}});
     });
     let pid = scene.start(&id);
-    let limit = if on_v2() { "MemoryMax" } else { "MemoryLimit" };
+    let limit = if on_v1("memory") { "MemoryLimit" } else { "MemoryMax" };
     let holds = |memory: u64, pids: &str, when: &str| {
         let memory = memory.to_string();
         assert_eq!((read(pid, MEMORY), read(pid, PIDS)), (memory.clone(), pids.to_owned()), "files {when}");
@@ -112,6 +118,10 @@ fn properties(unit: &str) -> Vec<String> {
     let output = systemctl(&["show", "--property", &COMPARED.join(","), "--", unit]);
     let mut lines: Vec<String> =
         String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    if !on_v2() && !on_v1("memory") {
+        // runc has no limit where its controller is on the other hierarchy.
+        lines.retain(|line| !line.starts_with("Memory"));
+    }
     lines.sort();
     lines
 }
