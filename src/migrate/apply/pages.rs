@@ -15,10 +15,11 @@ use crate::sys::{Errno, errno_of, poll, socket};
 /// Bytes in one frame, and about so many under way.
 const PIECE: usize = 1 << 20;
 const ROOM: usize = 4 << 20;
-/// `struct page_server_iov` (`criu/page-xfer.c`): its first four bytes are the command.
-const REQUEST: usize = 24;
-const FORCE_CLOSE: u32 = 0x1024;
-const UNKNOWN: [u8; REQUEST] = [0xff; REQUEST];
+/// `struct page_server_iov` (`criu/page-xfer.c`), whose first four bytes are the command, has so many in CRIU's versions.
+const REQUESTS: [usize; 2] = [24, 32];
+/// The command that ends it, and nothing beside it.
+const FORCE_CLOSE: [u8; 4] = 0x1024_u32.to_le_bytes();
+const UNKNOWN: [u8; 32] = [0xff; 32];
 /// What a closed side hears: that all is well.
 const STATUS: [u8; 4] = [0; 4];
 
@@ -77,9 +78,7 @@ impl Pages {
     pub(crate) fn pass_on_requests(&mut self, stream: &mut Stream<'_>) -> Result<bool> {
         let mut piece = std::mem::take(&mut self.piece);
         let n = self.take(&mut piece)?;
-        let requests = piece[..n].chunks(REQUEST);
-        let closing = requests.take_while(|request| !request.starts_with(&FORCE_CLOSE.to_le_bytes()));
-        let before: usize = closing.map(<[u8]>::len).sum();
+        let before = before_close(&piece[..n]);
         if before != 0 {
             stream.send_bytes(&piece[..before])?;
         }
@@ -129,10 +128,9 @@ impl Pages {
     }
 
     /// It ends well: a CRIU that serves pages goes on.
-    pub(crate) fn close(&mut self) -> Result<()> {
-        let mut request = [0; REQUEST];
-        request[..4].copy_from_slice(&FORCE_CLOSE.to_le_bytes());
-        self.put(&request)
+    pub(crate) fn close(&mut self) {
+        socket::end(self.ours.as_fd());
+        self.open = false;
     }
 
     /// Nothing more comes for a CRIU that stores pages: one that has heard of no end fails.
@@ -146,6 +144,15 @@ impl Pages {
         socket::end(self.ours.as_fd());
         self.open = false;
     }
+}
+
+/// How many bytes are before the request that ends it, which is always the last.
+fn before_close(bytes: &[u8]) -> usize {
+    let is_close = |length: &usize| {
+        let last = bytes.len().checked_sub(*length).map(|at| &bytes[at..]);
+        last.and_then(|last| last.strip_prefix(&FORCE_CLOSE)).is_some_and(|rest| rest.iter().all(|b| *b == 0))
+    };
+    bytes.len() - REQUESTS.iter().find(|length| is_close(length)).unwrap_or(&0)
 }
 
 #[cfg(test)]
@@ -163,9 +170,19 @@ mod tests {
         (pages, File::from(theirs), stream(a), stream(b))
     }
 
-    fn request(command: u32) -> [u8; REQUEST] {
-        let mut request = [7; REQUEST];
-        request[..4].copy_from_slice(&command.to_le_bytes());
+    /// As CRIU asks for pages, in the layout of that length.
+    fn get(length: usize) -> Vec<u8> {
+        let mut request = vec![0; length];
+        request[0] = 7;
+        request[length - 24 + 4] = 1;
+        request[length - 14] = 0x7f;
+        request[length - 8..].copy_from_slice(&0x1024_u64.to_le_bytes());
+        request
+    }
+
+    fn close(length: usize) -> Vec<u8> {
+        let mut request = vec![0; length];
+        request[..4].copy_from_slice(&FORCE_CLOSE);
         request
     }
 
@@ -188,16 +205,19 @@ mod tests {
 
     #[test]
     fn the_end_of_requests_is_answered_and_goes_no_further() {
-        let (mut pages, mut criu, mut here, mut there) = scene();
-        criu.write_all(&[request(7), request(7)].concat()).unwrap();
-        assert!(!pages.pass_on_requests(&mut here).unwrap());
-        assert_eq!(there.hear().unwrap(), Frame::Bytes([request(7), request(7)].concat()));
-        criu.write_all(&[request(7), request(FORCE_CLOSE)].concat()).unwrap();
-        assert!(pages.pass_on_requests(&mut here).unwrap());
-        assert_eq!(there.hear().unwrap(), Frame::Bytes(request(7).to_vec()));
-        let mut status = [9; 4];
-        criu.read_exact(&mut status).unwrap();
-        assert_eq!(status, STATUS);
+        for length in REQUESTS {
+            let (mut pages, mut criu, mut here, mut there) = scene();
+            let two = [get(length), get(length)].concat();
+            criu.write_all(&two).unwrap();
+            assert!(!pages.pass_on_requests(&mut here).unwrap());
+            assert_eq!(there.hear().unwrap(), Frame::Bytes(two));
+            criu.write_all(&[get(length), close(length)].concat()).unwrap();
+            assert!(pages.pass_on_requests(&mut here).unwrap());
+            assert_eq!(there.hear().unwrap(), Frame::Bytes(get(length)));
+            let mut status = [9; 4];
+            criu.read_exact(&mut status).unwrap();
+            assert_eq!(status, STATUS);
+        }
     }
 
     #[test]

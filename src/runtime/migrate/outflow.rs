@@ -79,7 +79,8 @@ impl Source<'_, '_> {
                 }
                 Frame::Message(Message::Arrived) if self.fate == Fate::Unknown => {
                     self.fate = Fate::Theirs;
-                    return pages.close();
+                    pages.close();
+                    return Ok(());
                 }
                 frame => {
                     if matches!(frame, Frame::Message(Message::Failed { .. })) {
