@@ -29,3 +29,5 @@ mod scene;
 #[path = "checkpoint/spaces.rs"]
 mod spaces;
 mod support;
+#[path = "checkpoint/terminal.rs"]
+mod terminal;

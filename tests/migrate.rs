@@ -10,6 +10,8 @@ mod criu;
 mod hostile;
 #[path = "migrate/hosts.rs"]
 mod hosts;
+#[path = "migrate/kinds.rs"]
+mod kinds;
 #[path = "migrate/losses.rs"]
 mod losses;
 #[path = "migrate/moves.rs"]
@@ -21,3 +23,5 @@ mod proxy;
 #[path = "checkpoint/scene.rs"]
 mod scene;
 mod support;
+#[path = "checkpoint/terminal.rs"]
+mod terminal;

@@ -105,6 +105,8 @@ impl Attendant for () {
 struct Attended<'a> {
     attendant: &'a mut dyn Attendant,
     state: &'a StateFile,
+    /// It was the attendant who gave up, so that CRIU's log tells nothing of the reason.
+    gave_up: bool,
 }
 
 impl Partner for Attended<'_> {
@@ -114,7 +116,7 @@ impl Partner for Attended<'_> {
                 self.attendant.stopping();
                 Ok(())
             }
-            Some("post-dump") => self.attendant.written(self.state),
+            Some("post-dump") => self.attendant.written(self.state).inspect_err(|_| self.gave_up = true),
             _ => Ok(()),
         }
     }
@@ -124,7 +126,7 @@ impl Partner for Attended<'_> {
     }
 
     fn turn(&mut self) -> Result<()> {
-        self.attendant.turn(self.state)
+        self.attendant.turn(self.state).inspect_err(|_| self.gave_up = true)
     }
 
     fn ends_by_itself(&self) -> bool {
@@ -180,7 +182,7 @@ impl Container {
         };
         let (found, mut streams) = self.look(&state, &spec)?;
         streams.notify = notify;
-        let mut attended = Attended { attendant, state: &state };
+        let mut attended = Attended { attendant, state: &state, gave_up: false };
         let outcome = self.dump(options, found, &streams, (&images, &work), &deadline, &mut attended);
         if outcome.is_err() && status == Status::Running && !attendant.stays_frozen() {
             // A CRIU that was killed has not come to that any more.
@@ -228,9 +230,10 @@ impl Container {
                 OwnFacts { version: VERSION.to_owned(), submounts: dump.submounts, notify: streams.notify };
             images.write(OWN, json(&own).as_bytes())?;
         }
-        let response = criu.ask(dump.kind, dump.opts, deadline, attended).map_err(|error| {
-            if error.kind() == Kind::Criu { with_log(error, None, work, DUMP_LOG) } else { error }
-        })?;
+        let asked = criu.ask(dump.kind, dump.opts, deadline, attended);
+        let of_criu = |error: &Error| error.kind() == Kind::Criu && !attended.gave_up;
+        let response = asked
+            .map_err(|error| if of_criu(&error) { with_log(error, None, work, DUMP_LOG) } else { error })?;
         if response.success {
             return Ok(());
         }

@@ -1,8 +1,7 @@
 //! What the processes had open is as it was: an offset, locks, sockets, a terminal.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
+use std::fs;
+use std::io::Write;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use riverrun::{Call, CheckpointOptions, CriuOptions, ImageDirectory, RestoreOpti
 use serde_json::json;
 
 use crate::scene::{COUNT, LIMIT, Scene, compile, until};
+use crate::terminal::{nonblocking, read_until, received};
 
 #[test]
 fn an_open_file_goes_on_at_its_offset() {
@@ -175,28 +175,6 @@ fn a_datagram_socket_of_the_host_is_connected_again() {
     fs::remove_file(&socket).unwrap();
 }
 
-/// Reads from a terminal until `wanted` has come.
-fn read_until(master: &mut File, wanted: &str) {
-    let mut seen = Vec::new();
-    until(wanted, || {
-        let mut buffer = [0; 256];
-        match master.read(&mut buffer) {
-            Ok(count) => seen.extend_from_slice(&buffer[..count]),
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::WouldBlock, "{}", String::from_utf8_lossy(&seen))
-            }
-        }
-        String::from_utf8_lossy(&seen).contains(wanted)
-    });
-}
-
-fn nonblocking(master: std::os::fd::BorrowedFd<'_>) -> File {
-    let master = File::from(master.try_clone_to_owned().unwrap());
-    let flags = nix::fcntl::OFlag::O_NONBLOCK;
-    nix::fcntl::fcntl(&master, nix::fcntl::FcntlArg::F_SETFL(flags)).unwrap();
-    master
-}
-
 /// Keeps for rust: checkpointed_container_goes_on.
 #[test]
 fn a_session_on_a_terminal_goes_on() {
@@ -239,20 +217,4 @@ fn a_session_on_a_terminal_goes_on() {
     assert_eq!(exit.shell_status(), 7);
     container.delete(false, call()).unwrap();
     scene.world.assert_nothing_left();
-}
-
-/// The descriptor that comes through a socket.
-fn received(peer: &std::os::unix::net::UnixStream) -> std::os::fd::OwnedFd {
-    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-    use std::os::fd::FromRawFd;
-    let mut text = [0; 512];
-    let mut buffers = [std::io::IoSliceMut::new(&mut text)];
-    let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
-    let message =
-        recvmsg::<()>(peer.as_raw_fd(), &mut buffers, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC).unwrap();
-    let ControlMessageOwned::ScmRights(fds) = message.cmsgs().unwrap().next().unwrap() else {
-        panic!("no descriptor")
-    };
-    // SAFETY: it was just received, and nobody else has it.
-    unsafe { std::os::fd::OwnedFd::from_raw_fd(fds[0]) }
 }

@@ -76,12 +76,18 @@ impl Pair {
 
     /// With one that runs a script.
     pub(crate) fn doing(test: &str, script: &str, change: impl FnOnce(&mut Value)) -> Option<Self> {
+        let pair = Self::prepared(test, script, change)?;
+        pair.scene.start(&pair.here);
+        Some(pair)
+    }
+
+    /// With one that does not run yet.
+    pub(crate) fn prepared(test: &str, script: &str, change: impl FnOnce(&mut Value)) -> Option<Self> {
         let scene = Scene::doing(test, script, change)?;
         let target = World::new(&format!("{test}-t"));
         let (here, there) = (scene.world.id("a"), target.id("b"));
         let (socket, bundle) = (target.directory.join("socket"), target.directory.join("new"));
         fs::create_dir(target.directory.join("work")).unwrap();
-        scene.start(&here);
         Some(Self { scene, target, here, there, socket, bundle })
     }
 
@@ -155,6 +161,13 @@ impl Pair {
         let output = self.target.output(&["state", &self.there]);
         let state: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         state["status"].as_str().unwrap_or("none").to_owned()
+    }
+
+    /// The first process at the target.
+    pub(crate) fn pid_there(&self) -> i32 {
+        let output = self.target.output(&["state", &self.there]);
+        let state: Value = serde_json::from_slice(&output.stdout).unwrap();
+        i32::try_from(state["pid"].as_i64().unwrap()).unwrap()
     }
 
     /// The count in the bundle that the target made.

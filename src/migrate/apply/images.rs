@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use super::stream::Stream;
@@ -57,6 +57,26 @@ impl Work {
     /// An error that quotes CRIU's log: it stays where the error says it is.
     pub(crate) fn ends_with(&mut self, error: &Error) {
         self.keep_logs = error.kind() == Kind::Criu;
+    }
+
+    /// Lets a group read the images: CRIU opens them as the root of the container's user namespace, who is somebody else.
+    pub(crate) fn show_to_group(&self, group: u32) -> Result<()> {
+        let show = |path: &Path, mode: u32| {
+            chown(path, None, Some(group))
+                .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
+                .map_err(|error| system("change the group of", path, &error))
+        };
+        let below = |path: &Path| -> Result<Vec<PathBuf>> {
+            let entries = fs::read_dir(path).map_err(|error| system("read", path, &error))?;
+            let plain = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|is| !is.is_symlink()));
+            Ok(plain.map(|entry| entry.path()).collect())
+        };
+        show(&self.path, 0o710)?;
+        for round in below(&self.path)? {
+            show(&round, 0o750)?;
+            below(&round)?.iter().try_for_each(|file| show(file, 0o640))?;
+        }
+        Ok(())
     }
 
     /// What its parent is called in it.

@@ -13,6 +13,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Spec};
+
 use super::tool::{FIRST, Tool, Working};
 use crate::cgroup::Manager;
 use crate::error::{Error, Kind, Result};
@@ -187,6 +189,23 @@ pub(super) enum Turn {
 
 fn is_readable(fd: BorrowedFd<'_>) -> bool {
     matches!(poll::readable(&[fd], Some(Instant::now())), Ok(Some(_)))
+}
+
+/// That CRIU may make a userfaultfd for what restores the processes, who are nobody's root here in a user namespace.
+pub(super) fn allowed(spec: &Spec) -> Result<()> {
+    const SETTING: &str = "/proc/sys/vm/unprivileged_userfaultfd";
+    let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
+    let is_user = |one: &LinuxNamespace| one.typ() == LinuxNamespaceType::User;
+    if !namespaces.is_some_and(|all| all.iter().any(is_user))
+        || std::fs::read_to_string(SETTING).is_ok_and(|text| text.trim() == "1")
+    {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Unsupported,
+        "receive container lazily: it has a user namespace, in which CRIU may make no userfaultfd: set \
+         vm.unprivileged_userfaultfd to 1",
+    ))
 }
 
 /// That this kernel has what the CRIU needs that serves the pages: pipes of a size that is beyond the usual limit.

@@ -9,9 +9,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use oci_spec::runtime::Spec;
 use serde_json::{Value, json};
 
-use super::lazy::{Begin, Lazy, Turn};
+use super::lazy::{self, Begin, Lazy, Turn};
 use super::memory::Store;
 use super::options::ReceiveOptions;
 use crate::cgroup::Manager;
@@ -101,12 +102,14 @@ impl Context {
         self.acceptable(&id, &offer, &options)?;
         let config = options.create.config.take().unwrap_or_else(|| std::mem::take(&mut offer.config));
         let bundle = options.create.bundle.take().unwrap_or_else(|| PathBuf::from(&offer.bundle));
-        spec::validate(&spec::parse(&config)?)?;
+        let spec = spec::parse(&config)?;
+        spec::validate(&spec)?;
         let mut making = Making { bundle: None };
         let config = if offer.copy { making.bundle(&bundle, &config)? } else { config };
         let mut work = Work::make(options.work.as_deref(), &id)?;
         let program = options.criu.criu.clone();
         if offer.lazy {
+            lazy::allowed(&spec)?;
             criu::require(self, program.as_deref(), work.path(), (false, true), &deadline)?;
         }
         stream.say(&Message::Accepted)?;
@@ -121,6 +124,9 @@ impl Context {
         };
         let stored = store(stream, &memory, root.as_deref(), &mut left);
         let number = stored.inspect_err(|error| work.ends_with(error))?;
+        if let Some(group) = group_of_root(&spec) {
+            work.show_to_group(group)?;
+        }
         options.create.bundle = Some(bundle);
         options.create.config = Some(config);
         let wanted = RestoreOptions {
@@ -228,6 +234,12 @@ impl Holding<'_, '_> {
             }
         }
     }
+}
+
+/// The group here of the root of a user namespace that is made.
+fn group_of_root(spec: &Spec) -> Option<u32> {
+    let maps = spec.linux().as_ref()?.gid_mappings().as_ref()?;
+    maps.iter().find(|map| map.container_id() == 0).map(|map| map.host_id())
 }
 
 /// What a restore is asked for, from here and from there.
