@@ -1,7 +1,8 @@
 //! What the processes had open is as it was: an offset, locks, sockets, a terminal.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
