@@ -50,6 +50,11 @@ pub(crate) fn cgroup_not_empty(members: usize) -> String {
 pub(crate) const NO_SYSTEMD: &str = "systemd not running on this host, cannot use systemd cgroups manager";
 /// containerd and CRI-O show it: the reason is the limit, not the program.
 pub(crate) const INIT_OOM: &str = "container init was OOM-killed (memory limit too low?)";
+/// The same of an `exec`, where it may have been another process.
+pub(crate) fn possibly_oom(error: &str) -> String {
+    format!("{error} (possibly OOM-killed)")
+}
+
 /// `update` of a schema where the container has no group of its own.
 pub(crate) const NO_INTEL_RDT: &str = "updating a non-existent Intel RDT configuration is not supported";
 

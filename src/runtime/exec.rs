@@ -18,7 +18,7 @@ use super::options::{Call, ExecOptions};
 use super::pause::goes_on;
 use super::process::Process;
 use super::spawn::{Birth, Ready, Spawned, Wish};
-use crate::cgroup::Manager;
+use crate::cgroup::{Manager, oom};
 use crate::error::{Error, Kind, Result};
 use crate::host::SecurityModules;
 use crate::intel_rdt;
@@ -87,6 +87,7 @@ impl Container {
             orphan: false,
             context: &self.context,
         };
+        let ooms = oom::kills(&*manager);
         let started = Spawned::new(&birth, &plan.init, streams, keep_below + 1)
             .and_then(|spawned| attached(spawned, &*manager, entrances.place.as_deref(), &deadline));
         let agent = container.linux().as_ref().and_then(|linux| {
@@ -99,7 +100,7 @@ impl Container {
             _ => Err(Error::new(Kind::Internal, "an exec asks the runtime for nothing else")),
         };
         let ready = started.and_then(|spawned| spawned.ready(&deadline, errands));
-        let mut ready = ready.map_err(|error| or_stopped(error, &init))?;
+        let mut ready = ready.map_err(|error| or_oom(or_stopped(error, &init), &*manager, ooms))?;
         intel_rdt::apply::enter(state.intel_rdt(), ready.pid())?;
         self.context.trace(|| format!("container {}: process {} is ready", self.id, ready.pid()));
         let console = hand_over_console(&mut ready, options.io.console_socket.as_deref())?;
@@ -136,6 +137,15 @@ fn attached(
             manager.attach(spawned.pid(), place).map(|()| spawned)
         }
     }
+}
+
+/// The kernel does not tell a process why it kills it; that it has killed somebody there meanwhile can be seen.
+fn or_oom(error: Error, manager: &dyn Manager, before: u64) -> Error {
+    if oom::kills(manager) == before {
+        return error;
+    }
+    let kind = if error.kind() == Kind::NotRunning { Kind::NotRunning } else { Kind::Oom };
+    Error::new(kind, wording::possibly_oom(&error.to_string()))
 }
 
 /// A container that ends meanwhile is the reason for whatever could not be done in it.

@@ -122,6 +122,7 @@ impl Stage {
     fn set(program: PathBuf, name: &str) -> Option<Self> {
         let mut sandbox = Sandbox::with_bundle(FOREVER)?;
         sandbox.program = program;
+        std::os::unix::fs::symlink("bundle/rootfs", sandbox.path("link")).unwrap();
         let name = format!("{name} {}", sandbox.directory.display());
         let stage = Self { sandbox, name };
         let stopped = |config: &mut Value| config["process"]["args"] = json!(["sh", "-c", "exit 3"]);
@@ -183,6 +184,7 @@ impl Stage {
             "unable to start container process: ",
             "unable to create new parent process: ",
             "error during container init: ",
+            "unable to setup user: ",
         ] {
             text = text.replace(stage, "");
         }

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -179,4 +180,77 @@ fn profile_where_there_is_no_apparmor_is_refused_as_by_runc() {
         }
         assert_eq!(sandbox.ids(), ["x"], "{name}");
     }
+}
+
+#[test]
+fn exec_that_finds_no_memory_is_told_as_possibly_oom_killed() {
+    let Some(mut sandbox) = Sandbox::with_bundle("") else { return };
+    sandbox.config["process"]["args"] = json!(["tail", "-f", "/dev/null"]);
+    sandbox.config["linux"]["resources"]["memory"] = json!({"limit": 64 << 20});
+    runs_x_and_leaves_its_cgroup(&mut sandbox);
+    let group = sandbox.directory.file_name().unwrap();
+    let v1 = Path::new("/sys/fs/cgroup/memory");
+    let (place, used, limit) = if v1.is_dir() {
+        (v1.join(group), "memory.usage_in_bytes", "memory.limit_in_bytes")
+    } else {
+        (Path::new("/sys/fs/cgroup").join(group), "memory.current", "memory.max")
+    };
+    // What is used and not a byte more.
+    fs::write(place.join(limit), fs::read(place.join(used)).unwrap()).unwrap();
+    let outcome = sandbox.run("exec x true");
+    assert_eq!(outcome.status, 255, "{outcome:?}");
+    let message = outcome.message();
+    let fits = message.starts_with("exec failed: ") && message.ends_with(" (possibly OOM-killed)");
+    assert!(fits, "{message}");
+}
+
+/// A cgroup above a container's, which holds it still.
+struct Above(PathBuf);
+
+impl Drop for Above {
+    fn drop(&mut self) {
+        drop(fs::write(self.0.join("freezer.state"), "THAWED"));
+        let group = self.0.file_name().unwrap();
+        for hierarchy in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+            let place = hierarchy.path().join(group);
+            super::sandbox::until(super::sandbox::LIMIT, || {
+                drop(fs::remove_dir(place.join("below")));
+                fs::remove_dir(&place).is_ok() || !place.exists()
+            });
+        }
+    }
+}
+
+/// On cgroup v1, where not even SIGKILL ends a process that is frozen; on v2 it does.
+#[test]
+fn container_that_does_not_end_is_told_after_ten_seconds_in_the_words_of_runc() {
+    let freezer = Path::new("/sys/fs/cgroup/freezer");
+    if !freezer.is_dir() {
+        eprintln!("skipped, container_that_does_not_end…: no freezer of cgroup v1");
+        return;
+    }
+    let ask = |name: &str, program: PathBuf| {
+        let Some(mut sandbox) = Sandbox::with_bundle(FOREVER) else { return };
+        sandbox.program = program;
+        let group = sandbox.directory.file_name().unwrap().to_owned();
+        sandbox.config["process"]["capabilities"]["ambient"] = json!([]);
+        sandbox.config["linux"]["cgroupsPath"] = json!(format!("/{}/below", group.display()));
+        sandbox.write_config();
+        let above = Above(freezer.join(group));
+        sandbox.run("run -d -b bundle x").ok();
+        fs::write(above.0.join("freezer.state"), "FROZEN").unwrap();
+        let began = Instant::now();
+        let outcome = sandbox.run("delete -f x");
+        assert!((9..30).contains(&began.elapsed().as_secs()), "{name}: {:?}", began.elapsed());
+        assert_eq!(outcome.status, 1, "{name}: {outcome:?}");
+        assert!(outcome.message().starts_with("container init still running"), "{name}: {outcome:?}");
+        fs::write(above.0.join("freezer.state"), "THAWED").unwrap();
+        sandbox.run("delete -f x").ok();
+        drop(above);
+    };
+    std::thread::scope(|scope| {
+        for (name, program) in programs() {
+            scope.spawn(move || ask(name, program));
+        }
+    });
 }

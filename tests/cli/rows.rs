@@ -38,6 +38,10 @@ impl Row {
         Self { old: Some(why), ..self }
     }
 
+    pub(crate) const fn unlike_new(self, why: &'static str) -> Self {
+        Self { new: Some(why), ..self }
+    }
+
     pub(crate) const fn unlike(self, why: &'static str) -> Self {
         Self { old: Some(why), new: Some(why), ..self }
     }
@@ -350,6 +354,13 @@ const ROWS: &[Row] = &[
         "runc create failed: error running prestart hook #0: exit status 1, stdout: , stderr:",
     )
     .with(hook_fails).unlike_old("older words"),
+    row("create -b b x", 1, "", "runc create failed: error running createRuntime hook #0: exit status 1, stdout: , stderr:")
+        .with(second_hook_fails).unlike_old("it does not name the hook"),
+    row("create -b b x", 1, "", "runc create failed: unable to set domainname without a private UTS namespace")
+        .with(domainname_of_the_host).unlike_old("it does not know the property"),
+    row("create -b b x", 1, "", "runc create failed: cannot set uid to unmapped user in user namespace")
+        .with(unmapped).unlike_new("other words, of the kernel's side"),
+    row("create -b b x", 1, "", "runc create failed: invalid rootfs: not an absolute path, or a symlink").with(link),
     row("create -b b x", 1, "", "runc create failed: linux.rootfsPropagation: unknown: \"foo\"")
         .with(propagation).unlike(PATHS),
     row("create -b b x", 1, "", "runc create failed: root must not be empty").with(no_root).unlike("as of process and linux"),
@@ -427,6 +438,32 @@ fn no_uts(config: &mut Value) {
 
 fn hook_fails(config: &mut Value) {
     config["hooks"] = json!({"prestart": [{"path": "/bin/false"}]});
+}
+
+fn second_hook_fails(config: &mut Value) {
+    config["hooks"] = json!({"createRuntime": [{"path": "/bin/false"}]});
+}
+
+fn domainname_of_the_host(config: &mut Value) {
+    no_uts(config);
+    if let Some(config) = config.as_object_mut() {
+        config.remove("hostname");
+    }
+    config["domainname"] = json!("x");
+}
+
+fn unmapped(config: &mut Value) {
+    let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 10}]);
+    (config["linux"]["uidMappings"], config["linux"]["gidMappings"]) = (ids.clone(), ids);
+    if let Some(namespaces) = config["linux"]["namespaces"].as_array_mut() {
+        namespaces.push(json!({"type": "user"}));
+    }
+    config["process"]["user"]["uid"] = json!(50);
+}
+
+/// To the root filesystem; the stage has it.
+fn link(config: &mut Value) {
+    config["root"]["path"] = json!("../link");
 }
 
 fn propagation(config: &mut Value) {
