@@ -8,7 +8,7 @@ mod host;
 #[path = "abi/scene.rs"]
 mod scene;
 
-use host::root;
+use host::{header_functions, root};
 use scene::{Scene, root_or_skip};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -104,11 +104,11 @@ fn everything_is_where_a_distribution_looks_for_it() {
     assert!(strays.is_empty(), "{strays:?}");
 }
 
-/// pkg-config for the installation, as if it were at its place.
-fn pkg_config(arguments: &[&str]) -> Vec<String> {
+/// pkg-config for an installation, as if it were at its place.
+fn pkg_config(installed: &Path, arguments: &[&str]) -> Vec<String> {
     let mut command = Command::new("pkg-config");
-    command.env("PKG_CONFIG_LIBDIR", INSTALLED.join("usr/lib/multi-arch/pkgconfig"));
-    command.env("PKG_CONFIG_SYSROOT_DIR", &*INSTALLED).args(arguments).arg("riverrun");
+    command.env("PKG_CONFIG_LIBDIR", installed.join("usr/lib/multi-arch/pkgconfig"));
+    command.env("PKG_CONFIG_SYSROOT_DIR", installed).args(arguments).arg("riverrun");
     succeed(&mut command).split_whitespace().map(str::to_owned).collect()
 }
 
@@ -136,7 +136,7 @@ fn private_libraries_are_the_true_ones() {
     assert_eq!(private.split_whitespace().collect::<Vec<_>>(), native);
     assert!(!pc.contains("Requires.private"), "no C library is linked beside the C library itself");
     assert!(pc.contains("libdir=${exec_prefix}/lib/multi-arch\n") && pc.contains("prefix=/usr\n"), "{pc}");
-    assert_eq!(pkg_config(&["--modversion"]), [env!("CARGO_PKG_VERSION")]);
+    assert_eq!(pkg_config(&INSTALLED, &["--modversion"]), [env!("CARGO_PKG_VERSION")]);
 }
 
 /// A program with the flags that pkg-config gives, nothing added.
@@ -167,22 +167,68 @@ fn runs(program: &Path, library_path: Option<&Path>) {
     assert!(told.contains("from inside\n"), "{told}");
 }
 
-#[test]
-fn programs_are_linked_through_pkg_config() {
-    let shared = build("run-shared", pkg_config(&["--cflags", "--libs"]));
+/// The example, shared and with all of it in the program, by an installation's own flags.
+fn links(installed: &Path, name: &str) {
+    let shared = build(&format!("{name}-shared"), pkg_config(installed, &["--cflags", "--libs"]));
     let needed = succeed(Command::new("readelf").args(["--dynamic", "--wide"]).arg(&shared));
     assert!(needed.contains("[libriverrun.so.0]"), "{needed}");
-    runs(&shared, Some(&INSTALLED.join("usr/lib/multi-arch")));
+    runs(&shared, Some(&installed.join("usr/lib/multi-arch")));
 
-    // All of it in the program; the shared one is out of the linker's sight.
-    let mut flags = pkg_config(&["--static", "--cflags", "--libs"]);
+    // The shared one is out of the linker's sight.
+    let mut flags = pkg_config(installed, &["--static", "--cflags", "--libs"]);
     for flag in &mut flags {
         if flag == "-lriverrun" {
             *flag = String::from("-l:libriverrun.a");
         }
     }
-    let whole = build("run-whole", flags);
+    let whole = build(&format!("{name}-whole"), flags);
     let needed = succeed(Command::new("readelf").args(["--dynamic", "--wide"]).arg(&whole));
     assert!(!needed.contains("libriverrun"), "{needed}");
     runs(&whole, None);
+}
+
+#[test]
+fn programs_are_linked_through_pkg_config() {
+    links(&INSTALLED, "run");
+}
+
+/// The second way to build and install. What it makes has no symbol versions, and is the same for who compiles against it.
+#[test]
+fn cargo_c_installs_what_programs_link() {
+    let there = Command::new("cargo").args(["cinstall", "--version"]).output();
+    if !there.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: cargo_c_installs_what_programs_link: no cargo-c (cargo install cargo-c)");
+        return;
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cargo-c");
+    let installed = folder.join("installed");
+    let _ = fs::remove_dir_all(&installed);
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root()).args(["cinstall", "--debug", "--locked", "--offline", "--prefix=/usr"]);
+    cargo.args(["--libdir=/usr/lib/multi-arch", &format!("--destdir={}", installed.display())]);
+    // Its own folder, which the next run finds again; no information for debuggers, which is most of it.
+    cargo.env("CARGO_TARGET_DIR", folder.join("target")).env("CARGO_PROFILE_DEV_DEBUG", "0");
+    succeed(&mut cargo);
+
+    let mut names = BTreeSet::new();
+    files(&installed, &mut names, &installed);
+    let version = format!("usr/lib/multi-arch/libriverrun.so.{}", env!("CARGO_PKG_VERSION"));
+    let wanted = [
+        "usr/include/riverrun.h",
+        "usr/lib/multi-arch/libriverrun.a",
+        "usr/lib/multi-arch/libriverrun.so",
+        "usr/lib/multi-arch/libriverrun.so.0",
+        &version,
+        "usr/lib/multi-arch/pkgconfig/riverrun.pc",
+    ];
+    assert_eq!(names, wanted.map(str::to_owned).into());
+    let header = |place: PathBuf| fs::read(place).expect("the header is there");
+    assert!(header(installed.join("usr/include/riverrun.h")) == header(root().join("include/riverrun.h")));
+
+    let listing =
+        succeed(Command::new("nm").args(["--dynamic", "--defined-only"]).arg(installed.join(version)));
+    let exported: BTreeSet<String> =
+        listing.lines().filter_map(|line| line.split_whitespace().nth(2)).map(str::to_owned).collect();
+    assert_eq!(exported, header_functions());
+    links(&installed, "run-cargo-c");
 }
