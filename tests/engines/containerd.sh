@@ -151,9 +151,13 @@ check_paused_is_killed() {
   over frozen
 }
 check_metrics() {
-  running metrics
-  has "$(c task metrics metrics)" 'memory.usage(_in_bytes)? +[1-9]'
-  has "$(c task metrics metrics)" 'pids.current +[1-9]'
+  local told
+  running metrics --memory-limit 67108864
+  told=$(c task metrics metrics)
+  has "$told" 'memory.usage(_in_bytes)? +[1-9]'
+  has "$told" 'memory.(limit_in_bytes|usage_limit) +67108864'
+  has "$told" 'cpu(acct.usage|.usage_usec) +[1-9]'
+  has "$told" 'pids.current +[1-9]'
   over metrics
 }
 check_signals() {

@@ -39,6 +39,34 @@ if [ "$RUNTIME" = riverrun ]; then
   }
 fi
 
+# So ours is called as runc's for once.
+full_checkpoint_with_exit_and_restore() {
+  [ "$RUNTIME" = riverrun ] || skip "it is the check \"checkpoint\" of runc's own"
+  command -v criu >/dev/null || skip "criu is not installed"
+  local before
+  mkdir -p "$WORK/renamed"
+  ln -sf "$(type -P containerd-shim-riverrun-v2)" "$WORK/renamed/containerd-shim-runc-v2"
+  end containerd
+  PATH=$WORK/renamed:$PATH serve
+  how=()
+  counting leaver
+  c task checkpoint --image-path "$WORK/checkpoint-exit" --exit leaver
+  eventually shows '^leaver .*STOPPED' c task ls
+  has "$(ls "$WORK/checkpoint-exit")" '^inventory.img$'
+  c task rm leaver
+  c container rm leaver
+  counting first
+  before=$(count first)
+  c container checkpoint --rw --image --task first checkpoint:exit
+  over first
+  c container restore --rw --live second checkpoint:exit
+  count_is_beyond second "$before"
+  over second
+  same "" "$(cat "$calls")"
+  end containerd
+  serve
+}
+
 check_events_are_told_in_their_order() {
   listen
   running teller
