@@ -81,7 +81,13 @@ fn a_target_that_is_killed_leaves_the_source_running_and_nothing_that_delete_doe
         let deleted = pair.target.output(&["delete", "--force", &pair.there]);
         assert!(deleted.status.success());
         pair.target.assert_nothing_left();
+        let left = std::fs::read_dir(pair.work()).unwrap().count();
+        assert!(left <= 1, "what the one before has left is gone");
     }
+    // And what this one has left, with the next that begins.
+    let received = pair.listen(pair.receiving(&[]));
+    assert!(pair.send(&[]).end().status.success() && received.end().status.success());
+    pair.no_images();
     pair.delete();
 }
 

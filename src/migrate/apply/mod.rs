@@ -1,5 +1,5 @@
-//! Moves bytes: `stream.rs`, frames over a socket; `images.rs`, the files of a round; `pages.rs`, memory to and from a CRIU; `send_tree.rs` and
-//! `receive_tree.rs`, a root filesystem.
+//! Moves bytes: `stream.rs`, frames over a socket; `work.rs` and `images.rs`, the files of a round; `pages.rs`, memory to and
+//! from a CRIU; `send_tree.rs` and `receive_tree.rs`, a root filesystem.
 #![forbid(unsafe_code)]
 
 pub(crate) mod images;
@@ -7,3 +7,4 @@ pub(crate) mod pages;
 pub(crate) mod receive_tree;
 pub(crate) mod send_tree;
 pub(crate) mod stream;
+pub(crate) mod work;

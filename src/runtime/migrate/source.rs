@@ -15,10 +15,11 @@ use super::options::{MigrateOptions, Migrated, MigrationEvent, RootfsTransfer, T
 use super::outflow::Round;
 use crate::checkpoint::{CheckpointOptions, CriuOptions, ImageDirectory};
 use crate::error::{Error, Kind, Result};
-use crate::migrate::apply::images::{self, Work};
+use crate::migrate::apply::images;
 use crate::migrate::apply::pages::Pages;
 use crate::migrate::apply::send_tree::{Inodes, Tree, mapped_for_writing};
 use crate::migrate::apply::stream::Stream;
+use crate::migrate::apply::work::Work;
 use crate::migrate::plan::frame::{Frame, Message, Offer, unexpected};
 use crate::migrate::plan::precopy;
 use crate::runtime::cgroups;
