@@ -83,6 +83,13 @@ pub(crate) fn stream_outside(number: usize, path: &str) -> String {
     format!("stream {number} is the file {path} of the host, which CRIU cannot keep (a pipe it can)")
 }
 
+/// It would be written, and never restored.
+pub(crate) fn stream_is_terminal(number: usize, path: &str) -> String {
+    format!(
+        "checkpoint container: stream {number} is {path}, a terminal of the host, which CRIU cannot restore"
+    )
+}
+
 /// `delete` of one that has not stopped.
 pub(crate) fn delete_not_stopped(id: &str, status: &str) -> String {
     format!("cannot delete container {id} that is not stopped: {status}")

@@ -22,6 +22,8 @@ mod memory;
 mod network;
 #[path = "checkpoint/notified.rs"]
 mod notified;
+#[path = "checkpoint/options.rs"]
+mod options;
 #[path = "checkpoint/peers.rs"]
 mod peers;
 #[path = "checkpoint/scene.rs"]

@@ -300,6 +300,7 @@ pub(crate) fn with_page_socket(own: Option<&str>, numbers: Numbers) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::options::NetworkLock;
 
     const VERSION: Version = Version { major: 4, minor: 2, sublevel: Some(1) };
     const NUMBERS: Numbers = Numbers::new(8, 9, -1, 3);
@@ -361,6 +362,42 @@ mod tests {
         let lazy = CheckpointOptions { criu, ..CheckpointOptions::default() };
         assert_eq!(dump(&lazy, &found, VERSION, NUMBERS).unwrap().opts.ps, None);
         assert_eq!(with_page_socket(Some("tcp-close"), NUMBERS), "tcp-close\nps-socket 4\n");
+    }
+
+    #[test]
+    fn what_is_wished_is_asked_for() {
+        let criu = CriuOptions {
+            shell_job: true,
+            file_locks: true,
+            auto_dedup: true,
+            manage_cgroups: Some(ManageCgroups::Strict),
+            network_lock: Some(NetworkLock::Nftables),
+            ..CriuOptions::default()
+        };
+        let wanted = CheckpointOptions {
+            tcp_skip_in_flight: true,
+            link_remap: true,
+            criu: criu.clone(),
+            ..CheckpointOptions::default()
+        };
+        let asked = |opts: &Opts| {
+            let (cgroups, mode) = (opts.manage_cgroups, opts.manage_cgroups_mode);
+            [opts.shell_job, opts.file_locks, opts.auto_dedup, cgroups].iter().all(|it| *it == Some(true))
+                && (mode, opts.network_lock) == (Some(5), Some(2))
+        };
+        let opts = dump(&wanted, &Found::default(), VERSION, NUMBERS).unwrap().opts;
+        assert!(asked(&opts), "{opts:?}");
+        assert_eq!((opts.tcp_skip_in_flight, opts.link_remap), (Some(true), Some(true)));
+        let wanted = RestoreOptions {
+            lsm_profile: Some("apparmor:x".into()),
+            lsm_mount_context: Some("u:object_r:t:s0".into()),
+            criu,
+            ..RestoreOptions::default()
+        };
+        let opts = restore(&wanted, &Image::default(), VERSION, NUMBERS).unwrap();
+        assert!(asked(&opts), "{opts:?}");
+        assert_eq!(opts.lsm_profile.as_deref(), Some("apparmor:x"));
+        assert_eq!(opts.lsm_mount_context.as_deref(), Some("u:object_r:t:s0"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::Spec;
@@ -32,8 +32,11 @@ use crate::spec;
 use crate::state::directory::Directory;
 use crate::state::file::StateFile;
 use crate::state::status::{Status, observe};
-use crate::sys::{errno_of, file};
+use crate::sys::{errno_of, file, process};
 use crate::wording;
+
+/// The major numbers of pseudoterminals' slaves (`linux/major.h`).
+const TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
 
 /// CRIU's options with the number of a socket, beside the images while it needs them.
 const CONFIG: &str = ".criu.conf";
@@ -56,6 +59,8 @@ struct StreamFacts {
     links: Vec<String>,
     /// Those that are files of the host, which CRIU cannot keep.
     outside: Vec<usize>,
+    /// One that is a terminal of the host.
+    terminal: Option<usize>,
     /// There is the socket of a service manager beside them.
     notify: bool,
 }
@@ -181,6 +186,13 @@ impl Container {
             None => Opened { fd: duplicate(&images)?, path: images.path.clone() },
         };
         let (found, mut streams) = self.look(&state, &spec)?;
+        // Options of CRIU's own may name it as somebody else's.
+        if let Some(number) = streams.terminal.filter(|_| !options.pre_dump && found.config_file.is_none()) {
+            return Err(Error::new(
+                Kind::Unsupported,
+                wording::stream_is_terminal(number, &streams.links[number]),
+            ));
+        }
         streams.notify = notify;
         let mut attended = Attended { attendant, state: &state, gave_up: false };
         let outcome = self.dump(options, found, &streams, (&images, &work), &deadline, &mut attended);
@@ -284,10 +296,17 @@ impl Container {
 }
 
 /// The freezer of cgroup v1, or the cgroup2 where that is the only one.
+///
+/// None of v1 where a process is stopped by a signal: CRIU's ptrace(2) would wait for it to move, which it cannot while it is
+/// frozen (PTRACE_SEIZE in D state, seen with 4.2.1 on Linux 6.18). Without one CRIU stops one process after another.
 fn freezer(cgroups: &dyn Manager, layout: &str) -> Option<(String, bool)> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     if layout.contains(Layout::V2.name()) {
         return cgroups.directory("").map(|path| (text(path), true));
+    }
+    let stopped = |pid: &i32| process::stat(*pid).is_some_and(|stat| stat.state == b'T');
+    if cgroups.pids().is_ok_and(|pids| pids.iter().any(stopped)) {
+        return None;
     }
     cgroups.directory("freezer").map(|path| (text(path), false))
 }
@@ -322,8 +341,11 @@ fn streams(pid: i32, mounts: &[Mounted]) -> StreamFacts {
         facts.links.push(target.unwrap_or_default());
         let fdinfo = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).unwrap_or_default();
         let foreign = file::mount_in(&fdinfo).is_some_and(|id| !mounts.iter().any(|known| known.id == id));
-        if foreign && fs::metadata(&link).is_ok_and(|there| there.is_file()) {
+        let Some(there) = fs::metadata(&link).ok().filter(|_| foreign) else { continue };
+        if there.is_file() {
             facts.outside.push(number);
+        } else if there.file_type().is_char_device() && TERMINALS.contains(&libc::major(there.rdev())) {
+            facts.terminal = facts.terminal.or(Some(number));
         }
     }
     facts

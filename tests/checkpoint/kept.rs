@@ -66,6 +66,16 @@ fn cgroups_are_treated_as_each_mode_says() {
         assert!(cgroups.lines().all(|line| line.ends_with(&next)), "{mode}: {cgroups}");
         id = next;
     }
+    // Ours are there before CRIU is, as runc's are.
+    let next = scene.world.id("strict");
+    let _ = fs::remove_dir_all(&scene.images);
+    scene.checkpoint(&id, &["--manage-cgroups-mode", "strict"]);
+    let restore = ["--detach", "--manage-cgroups-mode", "strict"];
+    let text = scene.fails(&scene.with_images("restore", &next, &restore));
+    assert!(text.contains("Abort restore of existing cgroups"), "{text}");
+    scene.world.assert_nothing_left();
+    scene.restore(&id, &[]);
+    scene.counts();
     scene.delete(&id);
     scene.world.assert_nothing_left();
 }

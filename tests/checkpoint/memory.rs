@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::scene::{LIMIT, Scene, size, until};
 
 /// Whether CRIU says that it and this kernel can do it.
-fn can(scene: &Scene, feature: &str) -> bool {
+pub(crate) fn can(scene: &Scene, feature: &str) -> bool {
     Command::new(scene.criu()).args(["check", "--feature", feature]).output().unwrap().status.success()
 }
 
