@@ -478,6 +478,19 @@
 #define RR_MIGRATE_NO_ROUNDS (1 << 27)
 
 /**
+ * Migrate: memory goes over CRIU's page server straight into the target's images, and is never written here. Since 0.1.
+ */
+#define RR_MIGRATE_PAGE_SERVER (1 << 28)
+
+/**
+ * Migrate: the container runs at the target before its memory is there, which comes when it is touched, or behind that
+ * (userfaultfd(2)). Until all of it is there this host is needed: if it dies, the container is lost. There are no rounds, no
+ * page server and no established TCP connections then. What CRIU or the kernel cannot do is `RR_E_UNSUPPORTED`, before
+ * anything is done. Since 0.1.
+ */
+#define RR_MIGRATE_LAZY (1 << 29)
+
+/**
  * Migration: the target has accepted the container. Since 0.1.
  */
 #define RR_MIGRATION_ACCEPTED 1
@@ -514,7 +527,7 @@
 #define RR_MIGRATION_RESTORED 7
 
 /**
- * Migration: it runs there, and the rest of its memory is still here (a lazy migration). Since 0.1.
+ * Migration: it runs there, and the rest of its memory is still here (`RR_MIGRATE_LAZY`). Since 0.1.
  */
 #define RR_MIGRATION_RUNNING 8
 
@@ -1222,13 +1235,17 @@ typedef struct rr_migration_event {
    */
   uint64_t memory;
   /**
+   * RUNNING: nanoseconds; the downtime is over.
+   */
+  uint64_t downtime_ns;
+  /**
+   * RUNNING: the first process, in the target's pid namespace.
+   */
+  pid_t pid;
+  /**
    * FILES: 1 if the container is frozen.
    */
   uint32_t frozen;
-  /**
-   * 0.
-   */
-  uint32_t reserved0;
   /**
    * NO_ROUNDS: one line, borrowed until the function returns; else NULL.
    */
@@ -1260,7 +1277,7 @@ typedef struct rr_migrate_options {
    */
   uint64_t flags;
   /**
-   * At most so many rounds of memory while the container runs; 0: 8.
+   * At most so many rounds of memory while the container runs; 0: 8, or none with `RR_MIGRATE_LAZY`.
    */
   uint32_t rounds;
   /**
@@ -2138,7 +2155,7 @@ void rr_receive_options_init(struct rr_receive_options *options, size_t size);
  * from the target after that, the container stays here *paused*: the error's detail `"migration"` is `"undecided"` then, and
  * only a look at the target tells whether to `rr_resume` or to `rr_delete` it.
  *
- * Any thread. Blocks until the container runs there, as long as `options->call` allows, and up to five seconds more to tell the
+ * Any thread. Blocks until the container runs there with all of its memory, as long as `options->call` allows, and up to five seconds more to tell the
  * other side that it does not; from the moment at which the target is told to run it, only the other side's silence ends it.
  * Other calls that change the container wait. Since 0.1; criu(8).
  *

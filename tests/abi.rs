@@ -341,7 +341,7 @@ fn layouts_are_the_same_on_both_sides() {
             size flags images images_fd_plus1 work_fd_plus1 work manage_cgroups network_lock lsm_profile
             lsm_mount_context criu
         }
-        rr_migration_event { size r#type round files bytes sending_ns memory frozen reserved0 reason }
+        rr_migration_event { size r#type round files bytes sending_ns memory downtime_ns pid frozen reason }
         rr_migrate_options { size flags rounds patience_ms work manage_cgroups network_lock criu progress progress_data call }
         rr_receive_options { size flags limit patience_ms manage_cgroups network_lock reserved0 work criu }
         rr_migrated { size pid rounds bytes downtime_ns total_ns }

@@ -328,6 +328,8 @@ struct MigrationEvent {
   std::chrono::nanoseconds sending{0};
   uint64_t memory = 0;       ///< bytes that no round before had
   bool frozen = false;       ///< the files are those that have changed since the first time
+  pid_t pid = 0;             ///< of RR_MIGRATION_RUNNING, in the target's pid namespace
+  std::chrono::nanoseconds downtime{0};  ///< of RR_MIGRATION_RUNNING
   std::string_view reason;   ///< of RR_MIGRATION_NO_ROUNDS; until the function returns
 };
 
@@ -465,7 +467,7 @@ class Container {
       c.progress = [](void *data, const rr_migration_event *event) {
         (*static_cast<const std::function<void(const MigrationEvent &)> *>(data))(
             {event->type, event->round, event->files, event->bytes, std::chrono::nanoseconds(event->sending_ns), event->memory,
-             event->frozen != 0, event->reason ? event->reason : ""});
+             event->frozen != 0, event->pid, std::chrono::nanoseconds(event->downtime_ns), event->reason ? event->reason : ""});
       };
     }
     rr_migrated out{};

@@ -36,6 +36,7 @@ const (
 	MigrationFrozen   MigrationStep = C.RR_MIGRATION_FROZEN
 	MigrationImages   MigrationStep = C.RR_MIGRATION_IMAGES
 	MigrationRestored MigrationStep = C.RR_MIGRATION_RESTORED
+	MigrationRunning  MigrationStep = C.RR_MIGRATION_RUNNING
 )
 
 // MigrationEvent is a step with what belongs to it.
@@ -50,6 +51,9 @@ type MigrationEvent struct {
 	Memory uint64
 	// Frozen: the files are those that have changed since the first time.
 	Frozen bool
+	// Pid and Downtime of MigrationRunning: it runs there, and the rest of its memory is still here.
+	Pid      int
+	Downtime time.Duration
 	// Reason why memory is not sent in rounds.
 	Reason string
 }
@@ -61,6 +65,10 @@ type MigrateOptions struct {
 	// NoRounds freezes the container at once; Rounds is the most that there may be, 0: the library's default.
 	NoRounds bool
 	Rounds   int
+	// PageServer: memory goes straight into the target's images, and is never written here.
+	PageServer bool
+	// Lazy: the container runs at the target before its memory is there. If this host dies meanwhile, it is lost.
+	Lazy bool
 	// Patience is how long the other side may say nothing; 0: the library's default.
 	Patience time.Duration
 	// Work is a directory in which images are kept until all is over; empty: that for temporary files.
@@ -87,6 +95,7 @@ func riverrunMigration(data C.uintptr_t, event *C.rr_migration_event) {
 	told := MigrationEvent{
 		Step: MigrationStep(event._type), Round: int(event.round), Files: uint64(event.files), Bytes: uint64(event.bytes),
 		Sending: time.Duration(event.sending_ns), Memory: uint64(event.memory), Frozen: event.frozen != 0,
+		Pid: int(event.pid), Downtime: time.Duration(event.downtime_ns),
 	}
 	if event.reason != nil {
 		told.Reason = C.GoString(event.reason)
@@ -105,6 +114,7 @@ func (c *Container) Migrate(ctx context.Context, socket *os.File, options Migrat
 	C.rr_migrate_options_init(o, C.sizeof_rr_migrate_options)
 	o.flags = options.CRIU.flags() | flags(
 		flag{options.CopyRootfs, C.RR_MIGRATE_COPY_ROOTFS}, flag{options.NoRounds, C.RR_MIGRATE_NO_ROUNDS},
+		flag{options.PageServer, C.RR_MIGRATE_PAGE_SERVER}, flag{options.Lazy, C.RR_MIGRATE_LAZY},
 		flag{options.TCPSkipInFlight, C.RR_CHECKPOINT_TCP_SKIP_IN_FLIGHT}, flag{options.LinkRemap, C.RR_CHECKPOINT_LINK_REMAP},
 	)
 	o.rounds, o.patience_ms = C.uint32_t(options.Rounds), milliseconds(options.Patience)

@@ -24,6 +24,13 @@ use std::time::Duration;
 pub const RR_MIGRATE_COPY_ROOTFS: u64 = 1 << 26;
 /// Migrate: no memory is sent before the container is frozen. Since 0.1.
 pub const RR_MIGRATE_NO_ROUNDS: u64 = 1 << 27;
+/// Migrate: memory goes over CRIU's page server straight into the target's images, and is never written here. Since 0.1.
+pub const RR_MIGRATE_PAGE_SERVER: u64 = 1 << 28;
+/// Migrate: the container runs at the target before its memory is there, which comes when it is touched, or behind that
+/// (userfaultfd(2)). Until all of it is there this host is needed: if it dies, the container is lost. There are no rounds, no
+/// page server and no established TCP connections then. What CRIU or the kernel cannot do is `RR_E_UNSUPPORTED`, before
+/// anything is done. Since 0.1.
+pub const RR_MIGRATE_LAZY: u64 = 1 << 29;
 
 /// Migration: the target has accepted the container. Since 0.1.
 pub const RR_MIGRATION_ACCEPTED: i32 = 1;
@@ -40,7 +47,7 @@ pub const RR_MIGRATION_FROZEN: i32 = 5;
 pub const RR_MIGRATION_IMAGES: i32 = 6;
 /// Migration: the target has restored it, and is told to let it run. Since 0.1.
 pub const RR_MIGRATION_RESTORED: i32 = 7;
-/// Migration: it runs there, and the rest of its memory is still here (a lazy migration). Since 0.1.
+/// Migration: it runs there, and the rest of its memory is still here (`RR_MIGRATE_LAZY`). Since 0.1.
 pub const RR_MIGRATION_RUNNING: i32 = 8;
 
 /// What happens during a migration, at the source. Since 0.1.
@@ -61,10 +68,12 @@ pub struct rr_migration_event {
     pub sending_ns: u64,
     /// ROUND, IMAGES: bytes of memory that no round before had.
     pub memory: u64,
+    /// RUNNING: nanoseconds; the downtime is over.
+    pub downtime_ns: u64,
+    /// RUNNING: the first process, in the target's pid namespace.
+    pub pid: libc::pid_t,
     /// FILES: 1 if the container is frozen.
     pub frozen: u32,
-    /// 0.
-    pub reserved0: u32,
     /// NO_ROUNDS: one line, borrowed until the function returns; else NULL.
     pub reason: *const c_char,
 }
@@ -92,7 +101,7 @@ pub struct rr_migrate_options {
     /// `RR_MIGRATE_*`; `RR_CRIU_TCP_ESTABLISHED`, `_EXT_UNIX_SK`, `_SHELL_JOB` and `_FILE_LOCKS`, which hold for the target
     /// as well; `RR_CHECKPOINT_LINK_REMAP` and `_TCP_SKIP_IN_FLIGHT`.
     pub flags: u64,
-    /// At most so many rounds of memory while the container runs; 0: 8.
+    /// At most so many rounds of memory while the container runs; 0: 8, or none with `RR_MIGRATE_LAZY`.
     pub rounds: u32,
     /// Milliseconds that the other side may say nothing before it counts as gone; 0: 300000.
     pub patience_ms: u32,
@@ -199,7 +208,7 @@ pub unsafe extern "C" fn rr_receive_options_init(options: *mut rr_receive_option
 /// from the target after that, the container stays here *paused*: the error's detail `"migration"` is `"undecided"` then, and
 /// only a look at the target tells whether to `rr_resume` or to `rr_delete` it.
 ///
-/// Any thread. Blocks until the container runs there, as long as `options->call` allows, and up to five seconds more to tell the
+/// Any thread. Blocks until the container runs there with all of its memory, as long as `options->call` allows, and up to five seconds more to tell the
 /// other side that it does not; from the moment at which the target is told to run it, only the other side's silence ends it.
 /// Other calls that change the container wait. Since 0.1; criu(8).
 ///
@@ -293,6 +302,8 @@ pub unsafe extern "C" fn rr_receive(
 
 const RR_MIGRATE_KNOWN: u64 = RR_MIGRATE_COPY_ROOTFS
     | RR_MIGRATE_NO_ROUNDS
+    | RR_MIGRATE_PAGE_SERVER
+    | RR_MIGRATE_LAZY
     | RR_CRIU_TCP_ESTABLISHED
     | RR_CRIU_EXT_UNIX_SK
     | RR_CRIU_SHELL_JOB
@@ -311,12 +322,14 @@ unsafe fn migrate_options(options: &rr_migrate_options) -> Result<MigrateOptions
             0 => RootfsTransfer::Shared,
             _ => RootfsTransfer::Copy,
         },
-        rounds: match (flags & RR_MIGRATE_NO_ROUNDS, options.rounds) {
+        rounds: match (flags & (RR_MIGRATE_NO_ROUNDS | RR_MIGRATE_LAZY), options.rounds) {
             (0, 0) => default.rounds,
             (0, rounds) => rounds,
             (_, 0) => 0,
             (_, _) => return Err(invalid("rounds", "there are to be none")),
         },
+        page_server: flags & RR_MIGRATE_PAGE_SERVER != 0,
+        lazy: flags & RR_MIGRATE_LAZY != 0,
         patience: patience(options.patience_ms, default.patience),
         // SAFETY: rule 4 is passed on.
         work: unsafe { path(options.work) },
@@ -324,7 +337,6 @@ unsafe fn migrate_options(options: &rr_migrate_options) -> Result<MigrateOptions
         criu: criu(flags, options.manage_cgroups, options.network_lock, unsafe { path(options.criu) })?,
         link_remap: flags & RR_CHECKPOINT_LINK_REMAP != 0,
         tcp_skip_in_flight: flags & RR_CHECKPOINT_TCP_SKIP_IN_FLIGHT != 0,
-        ..default
     })
 }
 
@@ -383,7 +395,9 @@ fn flat_event(event: &MigrationEvent) -> (rr_migration_event, Option<CString>) {
             totals = Some(sent);
         }
         MigrationEvent::Restored => flat.r#type = RR_MIGRATION_RESTORED,
-        MigrationEvent::Running { .. } => flat.r#type = RR_MIGRATION_RUNNING,
+        MigrationEvent::Running { pid, downtime } => {
+            (flat.r#type, flat.pid, flat.downtime_ns) = (RR_MIGRATION_RUNNING, *pid, nanoseconds(*downtime));
+        }
     }
     if let Some(sent) = totals {
         (flat.files, flat.bytes, flat.sending_ns) = (sent.files, sent.bytes, nanoseconds(sent.time));

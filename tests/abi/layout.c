@@ -108,7 +108,7 @@ FIELD(rr_restore_options, lsm_profile, 48);
 FIELD(rr_restore_options, lsm_mount_context, 56);
 FIELD(rr_restore_options, criu, 64);
 
-WHOLE(rr_migration_event, 64);
+WHOLE(rr_migration_event, 72);
 FIELD(rr_migration_event, size, 0);
 FIELD(rr_migration_event, type, 8);
 FIELD(rr_migration_event, round, 12);
@@ -116,9 +116,10 @@ FIELD(rr_migration_event, files, 16);
 FIELD(rr_migration_event, bytes, 24);
 FIELD(rr_migration_event, sending_ns, 32);
 FIELD(rr_migration_event, memory, 40);
-FIELD(rr_migration_event, frozen, 48);
-FIELD(rr_migration_event, reserved0, 52);
-FIELD(rr_migration_event, reason, 56);
+FIELD(rr_migration_event, downtime_ns, 48);
+FIELD(rr_migration_event, pid, 56);
+FIELD(rr_migration_event, frozen, 60);
+FIELD(rr_migration_event, reason, 64);
 
 WHOLE(rr_migrate_options, 72);
 FIELD(rr_migrate_options, size, 0);

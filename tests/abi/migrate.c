@@ -84,7 +84,8 @@ struct heard {
 static void hear(void *data, const rr_migration_event *event) {
   struct heard *heard = data;
   CHECK(pthread_equal(heard->caller, pthread_self()) && heard->n < 32);
-  CHECK(event->size == sizeof *event && event->reserved0 == 0);
+  CHECK(event->size == sizeof *event && (event->pid > 0) == (event->type == RR_MIGRATION_RUNNING));
+  CHECK((event->downtime_ns > 0) == (event->type == RR_MIGRATION_RUNNING));
   CHECK((event->reason != NULL) == (event->type == RR_MIGRATION_NO_ROUNDS));
   CHECK(event->reason == NULL || strlen(event->reason) > 0);
   CHECK((event->round != 0) == (event->type == RR_MIGRATION_ROUND));
@@ -124,6 +125,12 @@ static void refused_sends(rr_container *c) {
   }
   o = plain(), o.flags = RR_MIGRATE_NO_ROUNDS, o.rounds = 3;
   EXPECT(RR_E_INVALID_ARGUMENT, rr_migrate(c, ends[0], &o, NULL, &err));
+  o.flags = RR_MIGRATE_LAZY;
+  EXPECT(RR_E_INVALID_ARGUMENT, rr_migrate(c, ends[0], &o, NULL, &err));
+  o = plain(), o.flags = RR_MIGRATE_LAZY | RR_MIGRATE_PAGE_SERVER;
+  EXPECT(RR_E_INVALID_ARGUMENT, rr_migrate(c, ends[0], &o, NULL, &err));
+  o.flags = RR_MIGRATE_LAZY | RR_CRIU_TCP_ESTABLISHED;
+  EXPECT(RR_E_UNSUPPORTED, rr_migrate(c, ends[0], &o, NULL, &err));
   o = plain(), o.manage_cgroups = 5;
   EXPECT(RR_E_UNSUPPORTED, rr_migrate(c, ends[0], &o, NULL, &err));
   o = plain(), o.network_lock = 4;
@@ -234,6 +241,19 @@ static void failures_on_the_way(rr_container *c, const char *id, rr_context *the
   rr_context_unref(occupying);
 }
 
+/* Whether memory may come behind here; what cannot be is said before a word is, so that nobody need be at the other end. */
+static bool may_be_lazy(rr_container *c) {
+  int ends[2];
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  close(ends[1]);
+  rr_migrate_options o = plain();
+  o.flags = RR_MIGRATE_LAZY;
+  rr_code code = rr_migrate(c, ends[0], &o, NULL, NULL);
+  CHECK((code == RR_E_UNSUPPORTED || code == RR_E_SYSTEM) && status_of(c) == RR_RUNNING);
+  close(ends[0]);
+  return code == RR_E_SYSTEM;
+}
+
 int main(int argc, char **argv) {
   CHECK(argc == 5);
   alarm(240);
@@ -291,12 +311,16 @@ int main(int argc, char **argv) {
   /* And back: the files are where they are, and the result is of yesterday. */
   before = io.out.fd, count = next(before), c = target.c;
   options.bundle = NULL;
-  o = plain(), o.flags = RR_MIGRATE_NO_ROUNDS;
+  bool lazy = may_be_lazy(c);
+  heard = (struct heard){.caller = pthread_self(), .cancel = -1};
+  o = plain(), o.flags = lazy ? RR_MIGRATE_LAZY : RR_MIGRATE_PAGE_SERVER | RR_MIGRATE_NO_ROUNDS;
+  o.progress = hear, o.progress_data = &heard;
   source = begin(&target, here, first, &options);
   memset(&out, 0xff, sizeof out);
   out.size = offsetof(rr_migrated, bytes);
   OK(rr_migrate(c, source, &o, &out, &err));
   CHECK(finish(&target, source) == RR_OK && out.rounds == 0 && out.bytes == UINT64_MAX);
+  CHECK(has(&heard, RR_MIGRATION_RUNNING) == lazy && !has(&heard, RR_MIGRATION_ROUND));
   rr_container_unref(c);
   close(before);
   CHECK(next(io.out.fd) > count);

@@ -90,6 +90,8 @@ RR_CRIU_LOCK_NFTABLES = 2
 RR_CRIU_LOCK_SKIP = 3
 RR_MIGRATE_COPY_ROOTFS = (1 << 26)
 RR_MIGRATE_NO_ROUNDS = (1 << 27)
+RR_MIGRATE_PAGE_SERVER = (1 << 28)
+RR_MIGRATE_LAZY = (1 << 29)
 RR_MIGRATION_ACCEPTED = 1
 RR_MIGRATION_FILES = 2
 RR_MIGRATION_ROUND = 3
@@ -310,8 +312,9 @@ class rr_migration_event(Structure):
         ("bytes", c_uint64),
         ("sending_ns", c_uint64),
         ("memory", c_uint64),
+        ("downtime_ns", c_uint64),
+        ("pid", c_int),
         ("frozen", c_uint32),
-        ("reserved0", c_uint32),
         ("reason", c_char_p),
     ]
 

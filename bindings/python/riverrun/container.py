@@ -185,11 +185,12 @@ class Container:
         socket that stays the caller's to close, and deletes it here once it runs there.
 
         `progress` is told what happens, during the call; what it takes while the container is frozen is downtime. Options:
-        `copy_rootfs` (all files are sent; default: the target has them), `rounds` of memory while it runs (0: none), `patience`
-        (seconds that the other side may say nothing), `work` (a directory for images), `link_remap`, `tcp_skip_in_flight`, and of
-        those of `checkpoint` `tcp_established`, `ext_unix_sk`, `shell_job`, `file_locks`, `manage_cgroups`, `network_lock`,
-        `criu`. Until the target is told to run it every error leaves it running here; one whose detail `migration` is
-        `undecided` leaves it paused, and only a look at the target tells what to do with it.
+        `copy_rootfs` (all files are sent; default: the target has them), `rounds` of memory while it runs (0: none),
+        `page_server` (memory goes straight into the target's images), `lazy` (it runs there before its memory is there),
+        `patience` (seconds that the other side may say nothing), `work` (a directory for images), `link_remap`,
+        `tcp_skip_in_flight`, and of those of `checkpoint` `tcp_established`, `ext_unix_sk`, `shell_job`, `file_locks`,
+        `manage_cgroups`, `network_lock`, `criu`. Until the target is told to run it every error leaves it running here; one
+        whose detail `migration` is `undecided` leaves it paused, and only a look at the target tells what to do with it.
         """
         wanted, limits, out = send_options(**options), call(timeout, cancel), sized(_abi.rr_migrated)
         wanted.call = ctypes.pointer(limits)

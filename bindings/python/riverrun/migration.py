@@ -23,6 +23,7 @@ class MigrationStep(enum.IntEnum):
     FROZEN = _abi.RR_MIGRATION_FROZEN
     IMAGES = _abi.RR_MIGRATION_IMAGES
     RESTORED = _abi.RR_MIGRATION_RESTORED
+    RUNNING = _abi.RR_MIGRATION_RUNNING
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class MigrationEvent:
     memory: int
     #: The files are those that have changed since the first time.
     frozen: bool
+    #: Of `RUNNING`: the first process, in the target's pid namespace.
+    pid: int
+    #: Of `RUNNING`: seconds.
+    downtime: float
     #: Why memory is not sent in rounds.
     reason: Optional[str]
 
@@ -64,6 +69,8 @@ class Migrated:
 def send_options(
     copy_rootfs: bool = False,
     rounds: Optional[int] = None,
+    page_server: bool = False,
+    lazy: bool = False,
     patience: Optional[float] = None,
     work: Union[str, os.PathLike, None] = None,
     link_remap: bool = False,
@@ -75,6 +82,8 @@ def send_options(
     lend_options(options, **criu)
     options.flags |= _abi.RR_MIGRATE_COPY_ROOTFS if copy_rootfs else 0
     options.flags |= _abi.RR_MIGRATE_NO_ROUNDS if rounds == 0 else 0
+    options.flags |= _abi.RR_MIGRATE_PAGE_SERVER if page_server else 0
+    options.flags |= _abi.RR_MIGRATE_LAZY if lazy else 0
     options.flags |= _abi.RR_CHECKPOINT_LINK_REMAP if link_remap else 0
     options.flags |= _abi.RR_CHECKPOINT_TCP_SKIP_IN_FLIGHT if tcp_skip_in_flight else 0
     options.rounds, options.patience_ms, options.work = rounds or 0, _milliseconds(patience), path(work)
@@ -117,6 +126,8 @@ def _event(told: Any) -> MigrationEvent:
         told.sending_ns / 1e9,
         told.memory,
         bool(told.frozen),
+        told.pid,
+        told.downtime_ns / 1e9,
         text(told.reason) if told.reason is not None else None,
     )
 
