@@ -227,6 +227,14 @@ static void failures_on_the_way(rr_container *c, const char *id, rr_context *the
   rr_context *occupying = NULL;
   OK(rr_context_new(&without, &occupying, &err));
   snprintf(counter, sizeof counter, "%s/counter", folder);
+  int rootfs = open(counter, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* and the source sends its own */
+  options.rootfs_fd_plus1 = rootfs + 1;
+  o = plain(), o.flags = RR_MIGRATE_COPY_ROOTFS;
+  socket = begin(&target, there, "never", &options);
+  EXPECT(RR_E_INVALID_ARGUMENT, rr_migrate(c, socket, &o, NULL, &err));
+  CHECK(finish(&target, socket) == RR_E_INVALID_ARGUMENT && stat(bundle, &info) == -1);
+  options.rootfs_fd_plus1 = 0;
+  close(rootfs);
   rr_io other = io;
   rr_container *twin = create(occupying, counter, id, &other);
   o = plain();

@@ -161,6 +161,10 @@ impl Context {
             let message = format!("receive a container of {}: this host is {ARCH}", offer.architecture);
             return Err(Error::new(Kind::Unsupported, message));
         }
+        if offer.copy && options.create.rootfs.is_some() {
+            let message = "receive a root filesystem: one was given here, and the source sends its own";
+            return Err(Error::new(Kind::InvalidArgument, message));
+        }
         criu::find(options.criu.criu.as_deref())?;
         match Directory::open(self.root(), id) {
             Err(error) if error.kind() == Kind::NotFound => Ok(()),
