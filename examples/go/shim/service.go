@@ -17,6 +17,8 @@ import (
 	"github.com/containerd/ttrpc"
 	"github.com/containerd/typeurl"
 	"github.com/gogo/protobuf/types"
+
+	riverrun "github.com/riverrun/riverrun/bindings/go"
 )
 
 var empty = &types.Empty{}
@@ -62,6 +64,16 @@ func (s *service) container(id string) (*container, error) {
 		return c, nil
 	}
 	return nil, errdefs.ToGRPCf(errdefs.ErrNotFound, "container %s is not of this shim", id)
+}
+
+// live finds a container that is more than images.
+func (s *service) live(id string) (*container, *riverrun.Container, error) {
+	c, err := s.container(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	handle, err := c.live()
+	return c, handle, errdefs.ToGRPC(err)
 }
 
 func (s *service) process(id, exec string) (*container, *process, error) {
@@ -190,13 +202,9 @@ func (s *service) State(_ context.Context, r *api.StateRequest) (*api.StateRespo
 }
 
 func (s *service) Pause(ctx context.Context, r *api.PauseRequest) (*types.Empty, error) {
-	c, err := s.container(r.ID)
+	c, handle, err := s.live(r.ID)
 	if err != nil {
 		return nil, err
-	}
-	handle, err := c.live()
-	if err != nil {
-		return nil, errdefs.ToGRPC(err)
 	}
 	if err := handle.Pause(ctx); err != nil {
 		return nil, outward("OCI runtime pause failed", err)
@@ -206,13 +214,9 @@ func (s *service) Pause(ctx context.Context, r *api.PauseRequest) (*types.Empty,
 }
 
 func (s *service) Resume(ctx context.Context, r *api.ResumeRequest) (*types.Empty, error) {
-	c, err := s.container(r.ID)
+	c, handle, err := s.live(r.ID)
 	if err != nil {
 		return nil, err
-	}
-	handle, err := c.live()
-	if err != nil {
-		return nil, errdefs.ToGRPC(err)
 	}
 	if err := handle.Resume(ctx); err != nil {
 		return nil, outward("OCI runtime resume failed", err)
@@ -230,13 +234,9 @@ func (s *service) Kill(ctx context.Context, r *api.KillRequest) (*types.Empty, e
 }
 
 func (s *service) Pids(_ context.Context, r *api.PidsRequest) (*api.PidsResponse, error) {
-	c, err := s.container(r.ID)
+	c, handle, err := s.live(r.ID)
 	if err != nil {
 		return nil, err
-	}
-	handle, err := c.live()
-	if err != nil {
-		return nil, errdefs.ToGRPC(err)
 	}
 	pids, err := handle.Pids()
 	if err != nil {
