@@ -34,6 +34,8 @@ fn keeps_its_promises(program: &str, scene: &Scene, arguments: &[&str]) {
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );
+    // What it has left out.
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
     scene.assert_nothing_left(&format!("rr-abi-{program}-{pid}"));
 }
 

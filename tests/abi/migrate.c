@@ -316,23 +316,27 @@ int main(int argc, char **argv) {
   rr_container_unref(c);
   close(before);
 
-  /* And back: the files are where they are, and the result is of yesterday. */
-  before = io.out.fd, count = next(before), c = target.c;
+  /* And back, and there again if it may: the files are where they are, and the result is of yesterday. */
   options.bundle = NULL;
-  bool lazy = may_be_lazy(c);
-  heard = (struct heard){.caller = pthread_self(), .cancel = -1};
-  o = plain(), o.flags = lazy ? RR_MIGRATE_LAZY : RR_MIGRATE_PAGE_SERVER | RR_MIGRATE_NO_ROUNDS;
-  o.progress = hear, o.progress_data = &heard;
-  source = begin(&target, here, first, &options);
-  memset(&out, 0xff, sizeof out);
-  out.size = offsetof(rr_migrated, bytes);
-  OK(rr_migrate(c, source, &o, &out, &err));
-  CHECK(finish(&target, source) == RR_OK && out.rounds == 0 && out.bytes == UINT64_MAX);
-  CHECK(has(&heard, RR_MIGRATION_RUNNING) == lazy && !has(&heard, RR_MIGRATION_ROUND));
-  rr_container_unref(c);
-  close(before);
-  CHECK(next(io.out.fd) > count);
-  OK(rr_open(here, first, &c, &err));
+  bool lazy = may_be_lazy(target.c);
+  for (int leg = 0; leg <= lazy; leg++) {
+    before = io.out.fd, count = next(before), c = target.c;
+    heard = (struct heard){.caller = pthread_self(), .cancel = -1};
+    o = plain(), o.flags = leg ? RR_MIGRATE_LAZY : RR_MIGRATE_PAGE_SERVER | RR_MIGRATE_NO_ROUNDS;
+    o.progress = hear, o.progress_data = &heard;
+    source = begin(&target, leg ? there : here, leg ? second : first, &options);
+    memset(&out, 0xff, sizeof out);
+    out.size = offsetof(rr_migrated, bytes);
+    OK(rr_migrate(c, source, &o, &out, &err));
+    CHECK(finish(&target, source) == RR_OK && out.rounds == 0 && out.bytes == UINT64_MAX);
+    CHECK(has(&heard, RR_MIGRATION_RUNNING) == (leg == 1) && !has(&heard, RR_MIGRATION_ROUND));
+    rr_container_unref(c);
+    close(before);
+    CHECK(next(io.out.fd) > count);
+  }
+  if (!lazy)
+    fputs("skipped: container_moves_to_another_context_from_c, memory behind it: CRIU cannot serve pages here\n", stderr);
+  OK(rr_open(lazy ? there : here, lazy ? second : first, &c, &err));
   CHECK(status_of(c) == RR_RUNNING);
   rr_container_unref(c);
   rr_process *init = NULL;
