@@ -21,6 +21,11 @@
 //! `Failed`, from either side and at any time, is the end of it: the target takes back what it made, the source goes on.
 //! If the stream ends before `Go`, both do so by themselves. After `Go` only the target knows: a source that hears
 //! nothing leaves its container paused and says so.
+//!
+//! With a page server the memory of a round is not in its images: it goes between `Pages` and `PagesEnd`, in bytes that are
+//! CRIU's own, and both sides speak at once. Lazily they do so from `Restore` on: processes need memory while they are restored.
+//! The source freezes and says `Go` when it hears `Ready`, and serves on after `Running`, until it hears `Arrived`; only
+//! then the container is not its own any more, and after `Failed` it goes on from where it was frozen.
 #![forbid(unsafe_code)]
 
 pub(crate) mod apply;

@@ -36,6 +36,7 @@ pub(super) const MIGRATE: Command = Command {
     details: &[
         "At the other host \"riverrun receive\" waits for it. ADDRESS is tcp:HOST:PORT, unix:PATH, or fd:N for a connected stream socket. Nothing is encrypted and nobody proves who they are: let ssh forward a unix socket where the network is not your own.",
         "Memory goes over while the container runs, in rounds, until that gains nothing any more; then it is frozen, the rest is sent, and it goes on at the other host. It is deleted here once it runs there. If anything fails before, it runs on here.",
+        "With --lazy it runs at the other host first, and its memory follows when it is touched, and behind that. Until all of it is there this host is needed: the container stays here, frozen, and goes on from there if the other host gives up. If this host dies, it is lost.",
         "If nothing is heard from the other host after it was told to run the container, it stays here paused, and the error says so: delete it if it runs there, else resume it.",
     ],
     flags: &[
