@@ -72,7 +72,8 @@ pub unsafe extern "C" fn rr_exec_options_init(options: *mut rr_exec_options, siz
 /// Errors: `RR_E_INVALID_ARGUMENT` (NULL, no process, a descriptor that is not open), `RR_E_INVALID_SPEC`
 /// (the message names the place in the JSON), `RR_E_NOT_RUNNING`, `RR_E_PAUSED`, `RR_E_NOT_FOUND`,
 /// `RR_E_EXEC_NOT_FOUND`, `RR_E_EXEC_PERMISSION`, `RR_E_CWD`, `RR_E_CGROUP`, `RR_E_CONSOLE`,
-/// `RR_E_PERMISSION`, `RR_E_TIMEOUT`, `RR_E_CANCELLED`, `RR_E_FORKED`, `RR_E_UNSUPPORTED`, `RR_E_SYSTEM`.
+/// `RR_E_PERMISSION`, `RR_E_TIMEOUT`, `RR_E_CANCELLED`, `RR_E_FORKED`, `RR_E_UNSUPPORTED`, `RR_E_SYSTEM`, and
+/// `RR_E_OOM` where the kernel has killed for lack of memory in the container meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rr_exec(
     c: *mut rr_container,

@@ -35,7 +35,8 @@ impl Container {
     ///
     /// # Errors
     /// [`Kind::NotRunning`] if the container has stopped, [`Kind::Paused`] if it is paused,
-    /// [`Kind::ExecNotFound`], [`Kind::ExecPermission`], [`Kind::Cwd`], and those of the process document.
+    /// [`Kind::ExecNotFound`], [`Kind::ExecPermission`], [`Kind::Cwd`], and those of the process document; [`Kind::Oom`] for
+    /// any of them but the first where the kernel has killed for lack of memory in the container meanwhile.
     pub fn exec(&self, mut options: ExecOptions<'_>) -> Result<Process> {
         let deadline = Deadline::begin(options.call, "execute process")?;
         let (mut process, unknown) = spec::parse_process(&options.process)?;
