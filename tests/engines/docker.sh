@@ -61,7 +61,8 @@ check_info_lists_it() {
 }
 full_documented_configuration() {
   documented Docker json >"$WORK/documented.json"
-  daemon documented dockerd --config-file "$WORK/documented.json" --data-root "$WORK/data2" --exec-root "$WORK/exec2" \
+  # In a network namespace of its own: it would take the other daemon's bridge away.
+  daemon documented unshare --net dockerd --config-file "$WORK/documented.json" --data-root "$WORK/data2" --exec-root "$WORK/exec2" \
     --pidfile "$WORK/d2.pid" --host "unix://$WORK/d2.sock" --bridge none --iptables=false --ip6tables=false \
     --exec-opt native.cgroupdriver=cgroupfs --storage-driver overlay2
   trap 'end documented' EXIT
