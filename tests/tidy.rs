@@ -8,6 +8,8 @@
 
 #[path = "tidy/layers.rs"]
 mod layers;
+#[path = "tidy/named.rs"]
+mod named;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -107,6 +109,11 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn no_file_knows_a_machine_or_a_registry() {
     check(foreign_words, |_| true);
+}
+
+#[test]
+fn tests_that_the_documents_name_are_there() {
+    assert_none(&named::check(&source::all()));
 }
 
 /// The table of mounts is as long as the host has containers: reading it once a create is what makes others slow there.
