@@ -294,6 +294,50 @@ check_rootless() {
 check_rootless_keeps_an_id() {
   same 7777 "$(user podman run --network none --rm --userns keep-id "$busybox" id -u)"
 }
+# An ordinary user's own systemd, as after a login: with its bus, and with what podman is to find in the environment of its units.
+own_systemd() {
+  [ -d /run/systemd/system ] || skip "systemd is not the first process"
+  [ "${MANAGER:-}" = systemd ] || skip "cgroups are not systemd's here"
+  there=/run/user/7777
+  loginctl enable-linger engine
+  eventually test -S $there/bus
+  in_session() {
+    setpriv --reuid engine --regid engine --init-groups env -i PATH="$PATH" HOME="$WORK/home" XDG_RUNTIME_DIR=$there \
+      DBUS_SESSION_BUS_ADDRESS=unix:path=$there/bus CONTAINERS_CONF="$WORK/home/containers.conf" \
+      CONTAINERS_STORAGE_CONF="$WORK/home/storage.conf" TMPDIR="$WORK/home/tmp" bash -c 'cd ~ && exec "$@"' bash "$@"
+  }
+  in_session systemctl --user import-environment PATH CONTAINERS_CONF CONTAINERS_STORAGE_CONF TMPDIR
+  in_unit() { in_session systemd-run --user --quiet --collect --wait --pipe "$@"; }
+}
+check_rootless_in_a_unit_of_ones_own() {
+  local id
+  own_systemd
+  in_unit podman load --input "$WORK/image.tar"
+  same "0 hello" "$(in_unit podman run --network none --rm "$busybox" sh -c 'echo $(id -u) hello')"
+  same 42 "$(status in_unit podman run --network none --rm "$busybox" sh -c 'exit 42')"
+  # Podman leaves conmon in the unit, which would end with it, 90 seconds later, whatever the runtime is.
+  in_unit --property KillMode=process podman run --network none --detach --name unit --memory 32m "$busybox" sleep 3000
+  same running "$(in_unit podman container inspect --format '{{.State.Status}}' unit)"
+  same in "$(in_unit podman exec unit echo in)"
+  id=$(in_unit podman container inspect --format '{{.Id}}' unit)
+  same 33554432 "$(cat /sys/fs/cgroup/user.slice/user-7777.slice/user@7777.service/user.slice/libpod-"$id".scope/memory.max)"
+  in_unit podman rm --force --time 0 unit
+}
+check_rootless_service_of_ones_own() {
+  local units=$WORK/home/.config/systemd/user
+  own_systemd
+  in_session podman create --network none --name service "$busybox" sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'
+  install -d -o engine -g engine "$WORK/home/.config" "$WORK/home/.config/systemd" "$units"
+  in_session podman generate systemd --new --name service >"$units/service.service"
+  in_session podman rm service
+  in_session systemctl --user daemon-reload
+  in_session systemctl --user start service
+  same active "$(in_session systemctl --user is-active service)"
+  same in "$(in_session podman exec service echo in)"
+  in_session systemctl --user stop service
+  same inactive "$(in_session systemctl --user is-active service || true)"
+  same "" "$(in_session podman ps --all --quiet)"
+}
 full_options_do_what_they_do_with_runc() {
   local options
   mkdir -p "$WORK/shared"
