@@ -2031,7 +2031,8 @@ void rr_exec_options_init(struct rr_exec_options *options, size_t size);
  * Errors: `RR_E_INVALID_ARGUMENT` (NULL, no process, a descriptor that is not open), `RR_E_INVALID_SPEC`
  * (the message names the place in the JSON), `RR_E_NOT_RUNNING`, `RR_E_PAUSED`, `RR_E_NOT_FOUND`,
  * `RR_E_EXEC_NOT_FOUND`, `RR_E_EXEC_PERMISSION`, `RR_E_CWD`, `RR_E_CGROUP`, `RR_E_CONSOLE`,
- * `RR_E_PERMISSION`, `RR_E_TIMEOUT`, `RR_E_CANCELLED`, `RR_E_FORKED`, `RR_E_UNSUPPORTED`, `RR_E_SYSTEM`.
+ * `RR_E_PERMISSION`, `RR_E_TIMEOUT`, `RR_E_CANCELLED`, `RR_E_FORKED`, `RR_E_UNSUPPORTED`, `RR_E_SYSTEM`, and
+ * `RR_E_OOM` where the kernel has killed for lack of memory in the container meanwhile.
  */
 rr_code rr_exec(struct rr_container *c,
                 const struct rr_exec_options *options,
