@@ -154,7 +154,9 @@ fn terminal_of_a_program_that_was_told_to_end_is_usable() {
 
 /// Stops a program in a container of `program`, goes on with it and ends it, and sees what a person sees: with runc as here.
 fn stops_and_goes_on(program: &std::path::Path) -> Option<()> {
-    let sandbox = Sandbox::with_bundle("PS1='inner> ' exec sh")?.process("terminal", json!(true));
+    let mut sandbox = Sandbox::with_bundle("PS1='inner> ' exec sh")?.process("terminal", json!(true));
+    // Whoever made the container also removes it, should this fail.
+    sandbox.program = program.to_owned();
     let tmux = Tmux::begin(&sandbox)?;
     tmux.enter(&format!("rt() {{ {} --root root \"$@\"; }}; clear", program.display()));
     tmux.prompts_alone("outer>");
