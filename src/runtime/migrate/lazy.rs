@@ -97,13 +97,14 @@ impl Begin<'_> {
 
 impl Lazy {
     /// Before anything runs: from here on nothing of it goes on without its memory.
-    pub(super) fn watch(&mut self) {
+    pub(super) fn watch(&mut self) -> Result<()> {
         self.looked = Instant::now();
-        let now = self.daemon.userfaultfds();
+        let now = self.daemon.userfaultfds()?;
         // A daemon that has ended has none, and ours are the last.
         if !is_readable(self.daemon.pidfd().as_fd()) {
             self.guard = now;
         }
+        Ok(())
     }
 
     /// What is waited for.
@@ -120,7 +121,7 @@ impl Lazy {
     /// not come.
     pub(super) fn turn(&mut self, stream: &mut Stream<'_>) -> Result<Turn> {
         if self.looked.elapsed() > LOOK {
-            self.watch();
+            self.watch()?;
         }
         if self.pages.as_fd().is_some_and(is_readable) {
             self.asked |= self.pages.pass_on_requests(stream)?;

@@ -196,7 +196,7 @@ impl Holder for Holding<'_, '_> {
         let process =
             pidfd::open(pid).map_err(|errno| Error::os(Kind::System, "open pidfd", errno as i32))?;
         if let Some(lazy) = &mut self.lazy {
-            lazy.watch();
+            lazy.watch()?;
         }
         self.stream.say(&Message::Ready)?;
         match &mut self.lazy {

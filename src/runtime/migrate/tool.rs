@@ -133,17 +133,26 @@ impl Working {
     }
 
     /// Our own copies of its userfaultfds: as long as one is open, a page that is missing is waited for.
-    pub(super) fn userfaultfds(&self) -> Vec<OwnedFd> {
-        let Ok(entries) = std::fs::read_dir(format!("/proc/{}/fd", self.process.pid)) else {
-            return Vec::new();
-        };
-        let of = |entry: std::fs::DirEntry| {
-            let is = std::fs::read_link(entry.path()).ok()?;
-            (is.as_os_str() == "anon_inode:[userfaultfd]").then_some(())?;
-            let number = entry.file_name().to_str()?.parse().ok()?;
-            pidfd::take_fd(self.process.pidfd.as_fd(), number).ok()
-        };
-        entries.flatten().filter_map(of).collect()
+    pub(super) fn userfaultfds(&self) -> Result<Vec<OwnedFd>> {
+        let mut all = Vec::new();
+        let entries = std::fs::read_dir(format!("/proc/{}/fd", self.process.pid));
+        for entry in entries.into_iter().flatten().flatten() {
+            let is = std::fs::read_link(entry.path()).unwrap_or_default();
+            let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let Some(number) = number.filter(|_| is.as_os_str() == "anon_inode:[userfaultfd]") else {
+                continue;
+            };
+            match pidfd::take_fd(self.process.pidfd.as_fd(), number) {
+                Ok(fd) => all.push(fd),
+                // Closed, or gone, since it was looked at.
+                Err(Errno::EBADF | Errno::ESRCH) => {}
+                Err(errno) => {
+                    let doing = "copy a userfaultfd of criu lazy-pages";
+                    return Err(Error::os(Kind::System, doing, errno as i32));
+                }
+            }
+        }
+        Ok(all)
     }
 }
 
