@@ -188,6 +188,7 @@ impl<'fd> Stream<'fd> {
             let end = tree::next_hole(file.as_fd(), at).unwrap_or(size).clamp(at + 1, size);
             file.seek(SeekFrom::Start(at)).map_err(error)?;
             while at < end {
+                self.look()?;
                 let length = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
                 let n = file.read(&mut piece[..length]).map_err(error)?;
                 if n == 0 {
@@ -227,6 +228,14 @@ impl<'fd> Stream<'fd> {
             }
         }
         file.set_len(size).map_err(error)
+    }
+
+    /// Whether the other side has given up: while it takes what comes, and throws it away, no write waits for it.
+    fn look(&mut self) -> Result<()> {
+        if !self.duplex && self.has_something() {
+            return Err(unexpected(&self.hear()?));
+        }
+        Ok(())
     }
 
     fn patience(&self) -> (Option<Instant>, bool) {
