@@ -107,4 +107,19 @@ static inline bool ended_with(rr_process *p, int code, int sig) {
 
 /* Whether this process has neither children nor zombies. */
 static inline bool childless(void) { return waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD; }
+
+/* The next whole number that comes out of the pipe. */
+static inline long next_number(int fd) {
+  char text[32];
+  for (size_t i = 0; i < sizeof text - 1; i++) {
+    CHECK(read(fd, text + i, 1) == 1);
+    if (text[i] == '\n') {
+      text[i] = '\0';
+      return strtol(text, NULL, 10);
+    }
+  }
+  CHECK(!"a line is short");
+  return -1;
+}
+
 #endif

@@ -13,20 +13,6 @@ static rr_code remember(void *data, int kind, pid_t pid, const char *state, size
   return RR_OK;
 }
 
-/* The next whole number that comes out of the pipe. */
-static long next(int fd) {
-  char text[32];
-  for (size_t i = 0; i < sizeof text - 1; i++) {
-    CHECK(read(fd, text + i, 1) == 1);
-    if (text[i] == '\n') {
-      text[i] = '\0';
-      return strtol(text, NULL, 10);
-    }
-  }
-  CHECK(!"a line is short");
-  return -1;
-}
-
 static rr_checkpoint_options plain(const char *images) {
   rr_checkpoint_options o;
   rr_checkpoint_options_init(&o, sizeof o);
@@ -153,7 +139,7 @@ int main(int argc, char **argv) {
   rr_checkpoint_options o = plain(first);
   EXPECT(RR_E_NOT_RUNNING, rr_checkpoint(c, &o, &err));
   OK(rr_start(c, NULL, &err));
-  while (next(io.out.fd) < 3)
+  while (next_number(io.out.fd) < 3)
     ;
   refusals(c, first);
 
@@ -161,8 +147,8 @@ int main(int argc, char **argv) {
   o = plain(first), o.flags = RR_CHECKPOINT_LEAVE_RUNNING, o.call = &call;
   OK(rr_checkpoint(c, &o, &err)); /* made: it was not there */
   CHECK(status_of(c) == RR_RUNNING);
-  long count = next(io.out.fd);
-  CHECK(next(io.out.fd) > count);
+  long count = next_number(io.out.fd);
+  CHECK(next_number(io.out.fd) > count);
 
   CHECK(mkdir(second, 0700) == 0);
   int images = open(second, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -194,7 +180,7 @@ int main(int argc, char **argv) {
   OK(rr_restore(ctx, after, &options, &r, &c, &err));
   CHECK(n_moments == 2 && moments[0] == RR_HOOK_PRESTART && moments[1] == RR_HOOK_CREATE_RUNTIME);
   CHECK(status_of(c) == RR_RUNNING && fcntl(io.out.fd, F_GETFD) == FD_CLOEXEC);
-  CHECK(next(io.out.fd) > count); /* it goes on, and does not begin again */
+  CHECK(next_number(io.out.fd) > count); /* it goes on, and does not begin again */
   rr_container *twin = NULL;
   EXPECT(RR_E_EXISTS, rr_restore(ctx, after, &options, &r, &twin, &err));
   CHECK(twin == NULL && status_of(c) == RR_RUNNING);

@@ -9,20 +9,6 @@
 static const char *criu;
 static const rr_call minutes = {sizeof minutes, 120 * 1000, 0};
 
-/* The next whole number that comes out of the pipe. */
-static long next(int fd) {
-  char text[32];
-  for (size_t i = 0; i < sizeof text - 1; i++) {
-    CHECK(read(fd, text + i, 1) == 1);
-    if (text[i] == '\n') {
-      text[i] = '\0';
-      return strtol(text, NULL, 10);
-    }
-  }
-  CHECK(!"a line is short");
-  return -1;
-}
-
 static rr_migrate_options plain(void) {
   rr_migrate_options o;
   rr_migrate_options_init(&o, sizeof o);
@@ -286,12 +272,12 @@ int main(int argc, char **argv) {
   EXPECT(RR_E_PAUSED, rr_migrate(c, source, &o, NULL, &err));
   OK(rr_resume(c, NULL, &err));
   close(source);
-  while (next(io.out.fd) < 3)
+  while (next_number(io.out.fd) < 3)
     ;
   refused_sends(c);
   int before = io.out.fd;
   failures_on_the_way(c, first, there, root, folder);
-  long count = next(before);
+  long count = next_number(before);
 
   /* With its files, and everything told. */
   rr_create_options options;
@@ -312,7 +298,7 @@ int main(int argc, char **argv) {
   OK(rr_state(target.c, &info, &err));
   CHECK(info.status == RR_RUNNING && info.pid == out.pid);
   EXPECT(RR_E_NOT_FOUND, rr_state(c, &info, &err)); /* deleted here */
-  CHECK(next(io.out.fd) > count); /* it goes on, and does not begin again */
+  CHECK(next_number(io.out.fd) > count); /* it goes on, and does not begin again */
   rr_container_unref(c);
   close(before);
 
@@ -320,7 +306,7 @@ int main(int argc, char **argv) {
   options.bundle = NULL;
   bool lazy = may_be_lazy(target.c);
   for (int leg = 0; leg <= lazy; leg++) {
-    before = io.out.fd, count = next(before), c = target.c;
+    before = io.out.fd, count = next_number(before), c = target.c;
     heard = (struct heard){.caller = pthread_self(), .cancel = -1};
     o = plain(), o.flags = leg ? RR_MIGRATE_LAZY : RR_MIGRATE_PAGE_SERVER | RR_MIGRATE_NO_ROUNDS;
     o.progress = hear, o.progress_data = &heard;
@@ -332,7 +318,7 @@ int main(int argc, char **argv) {
     CHECK(has(&heard, RR_MIGRATION_RUNNING) == (leg == 1) && !has(&heard, RR_MIGRATION_ROUND));
     rr_container_unref(c);
     close(before);
-    CHECK(next(io.out.fd) > count);
+    CHECK(next_number(io.out.fd) > count);
   }
   if (!lazy)
     fputs("skipped: container_moves_to_another_context_from_c, memory behind it: CRIU cannot serve pages here\n", stderr);

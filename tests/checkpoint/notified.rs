@@ -7,22 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use crate::scene::{COUNT, LIMIT, Scene, compile, until};
 
-/// Sends its argument to `$NOTIFY_SOCKET`; fails silently where nobody listens.
-const SAY: &str = r#"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-int main(int argc, char **argv) {
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  const char *path = getenv("NOTIFY_SOCKET");
-  int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-  if (argc != 2 || !path || fd < 0) return 2;
-  snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-  return sendto(fd, argv[1], strlen(argv[1]), 0, (struct sockaddr *)&address, sizeof address) < 0;
-}
-"#;
+/// Sends its argument to `$NOTIFY_SOCKET`.
+const SAY: &str = include_str!("../support/say.c");
 
 /// A checkpointed container, which had a socket for its service manager or had none; and the manager of its next life.
 fn checkpointed(test: &str, had: bool) -> Option<(Scene, UnixDatagram)> {

@@ -5,6 +5,7 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::losses::kill_source_at;
 use crate::pair::{Pair, lazy_is_possible};
 use crate::proxy::{ARRIVED, GO, IMAGES_END, Lost, PAGES, PAGES_END, READY, RESTORE, RUNNING, between};
 use crate::scene::{COUNT, until};
@@ -94,15 +95,7 @@ fn a_lazy_container_whose_memory_does_not_come_is_ended_there_and_is_paused_here
 fn a_lazy_source_that_is_killed_is_paused_and_the_target_ends_what_it_cannot_complete() {
     let Some(pair) = lazy("lazysource") else { return };
     let received = pair.listen(pair.receiving(&[]));
-    let victim = std::sync::Arc::new(std::sync::Mutex::new(None));
-    let of = std::sync::Arc::clone(&victim);
-    let then = Box::new(move || {
-        until("the source is known", || of.lock().unwrap().is_some());
-        kill(of.lock().unwrap().unwrap(), Signal::SIGKILL).unwrap();
-    });
-    let sent = pair.send_to(&between(&pair.socket, Lost::Message(RUNNING), then), &["--lazy"]);
-    *victim.lock().unwrap() = Some(Pid::from_raw(i32::try_from(sent.child.id()).unwrap()));
-    assert!(!sent.end().status.success());
+    kill_source_at(&pair, RUNNING, &["--lazy"]);
     let received = received.end();
     assert!(!received.status.success() && received.text.contains("container was ended"), "{}", received.text);
     until("CRIU has let go of it", || pair.scene.status(&pair.here) == "paused");

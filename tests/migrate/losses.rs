@@ -1,6 +1,7 @@
 //! What gets lost: a message, a side, the room for it. One copy runs, or none and a paused one that is told of.
 
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -20,6 +21,20 @@ fn lose(pair: &Pair, lost: Lost) -> String {
     let received = received.end();
     assert_eq!(received.status.success(), lost == Lost::Message(RUNNING), "{lost:?}: {}", received.text);
     sent.text
+}
+
+/// Sends the container, and kills whoever sends it when that message gets lost, before it can react to the end of the
+/// connection. It has not succeeded.
+pub(crate) fn kill_source_at(pair: &Pair, message: u8, how: &[&str]) {
+    let victim = Arc::new(Mutex::new(None));
+    let of = Arc::clone(&victim);
+    let then = Box::new(move || {
+        until("the source is known", || of.lock().unwrap().is_some());
+        kill(of.lock().unwrap().unwrap(), Signal::SIGKILL).unwrap();
+    });
+    let sent = pair.send_to(&between(&pair.socket, Lost::Message(message), then), how);
+    *victim.lock().unwrap() = Some(Pid::from_raw(i32::try_from(sent.child.id()).unwrap()));
+    assert!(!sent.end().status.success());
 }
 
 /// Keeps for cli: migration_to_nobody_leaves_it_running.
@@ -98,16 +113,7 @@ fn a_source_that_is_killed_before_the_word_go_runs_on_and_after_it_stays_paused(
         [(IMAGES, "running", "none"), (READY, "running", "none"), (RUNNING, "paused", "running")]
     {
         let received = pair.listen(pair.receiving(&[]));
-        // It is killed before it can react to the end of the connection.
-        let victim = std::sync::Arc::new(std::sync::Mutex::new(None));
-        let of = std::sync::Arc::clone(&victim);
-        let then = Box::new(move || {
-            until("the source is known", || of.lock().unwrap().is_some());
-            kill(of.lock().unwrap().unwrap(), Signal::SIGKILL).unwrap();
-        });
-        let sent = pair.send_to(&between(&pair.socket, Lost::Message(message), then), &["--rounds", "0"]);
-        *victim.lock().unwrap() = Some(Pid::from_raw(i32::try_from(sent.child.id()).unwrap()));
-        assert!(!sent.end().status.success());
+        kill_source_at(&pair, message, &["--rounds", "0"]);
         received.end();
         until("CRIU has let go of it", || pair.scene.status(&pair.here) == here);
         assert_eq!(pair.status_there(), there, "{message}");
