@@ -26,7 +26,7 @@ use crate::sys::{errno_of, file, pidfd, process};
 use crate::wire::{BUILD_ID, Execute, InitPlan, Step};
 
 /// Where programs of the host are, for CRIU and for those that it starts (iptables, nft).
-pub(super) const DIRECTORIES: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DIRECTORIES: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A directory that is open, and what errors call it.
 #[derive(Debug)]
@@ -153,9 +153,64 @@ impl Start<'_> {
 /// It runs, and waits for requests.
 #[derive(Debug)]
 pub(super) struct Criu {
-    process: Released,
+    process: Session,
     /// Closed first: a CRIU in the middle of something gives it up then.
     swrk: Option<Swrk>,
+}
+
+/// A process of CRIU's program, the leader of a session of its own; it and its group end with the handle.
+#[derive(Debug)]
+pub(super) struct Session(Released);
+
+impl Session {
+    /// What the init program does to become it: these arguments, and the descriptors below a number.
+    pub(super) fn steps(args: Vec<String>, keep_below: i32) -> [Step; 2] {
+        let env = vec![format!("PATH={DIRECTORIES}")];
+        let execute = Execute { args, env, home_of: None, listener: None, keep_below };
+        [Step::NewSession, Step::Execute(execute)]
+    }
+
+    /// How it is born: as a child of ours with nothing of a container's.
+    pub(super) fn birth<'a>(
+        context: &'a Context,
+        namespaces: u64,
+        entrances: &'a Entrances,
+    ) -> Result<Birth<'a>> {
+        Ok(Birth {
+            program: context.init_program()?,
+            namespaces,
+            entrances,
+            oom_score_adj: None,
+            affinity: &[],
+            unmapped: false,
+            orphan: false,
+            context,
+        })
+    }
+
+    /// Executes the program.
+    pub(super) fn execute(spawned: Spawned, deadline: &Deadline<'_>) -> Result<Self> {
+        let nothing = &mut |_, _: &_| Err(Error::new(Kind::Internal, "CRIU's init program asks for nothing"));
+        spawned.ready(deadline, nothing)?.execute(deadline, &[], None).map(Self)
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.0.pid
+    }
+
+    /// Readable once it has ended.
+    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.0.pidfd.as_fd()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        process::kill_group(self.pid());
+        let _ = pidfd::send_signal(self.pidfd(), libc::SIGKILL);
+        process::reap_group(self.pid());
+        pidfd::reap(&self.0.pidfd);
+    }
 }
 
 impl Criu {
@@ -175,24 +230,9 @@ impl Criu {
         let count = i32::try_from(start.others.len()).unwrap_or_default();
         let keep_below = numbers.others + count;
         let path = program.to_string_lossy().into_owned();
-        steps.push(Step::NewSession);
-        steps.push(Step::Execute(Execute {
-            args: vec![path, "swrk".to_owned(), numbers.socket.to_string()],
-            env: vec![format!("PATH={DIRECTORIES}")],
-            home_of: None,
-            listener: None,
-            keep_below,
-        }));
-        let birth = Birth {
-            program: context.init_program()?,
-            namespaces: start.namespaces,
-            entrances: &entrances,
-            oom_score_adj: None,
-            affinity: &[],
-            unmapped: false,
-            orphan: false,
-            context,
-        };
+        let args = vec![path, "swrk".to_owned(), numbers.socket.to_string()];
+        steps.extend(Session::steps(args, keep_below));
+        let birth = Session::birth(context, start.namespaces, &entrances)?;
         let plan = InitPlan { build_id: BUILD_ID.to_owned(), steps };
         let mut spawned = Spawned::new(&birth, &plan, streams, keep_below)?;
         drop(theirs);
@@ -200,19 +240,17 @@ impl Criu {
             let tasks = cgroups.manager.enter(cgroups.plan, spawned.pid(), cgroups.made)?;
             spawned = spawned.join(&tasks);
         }
-        let nothing = &mut |_, _: &_| Err(Error::new(Kind::Internal, "CRIU's init program asks for nothing"));
-        let doing = |error: Error| error.during(format!("start {}", program.display()));
-        let ready = spawned.ready(deadline, nothing).map_err(doing)?;
-        let process = ready.execute(deadline, &[], None).map_err(doing)?;
+        let process = Session::execute(spawned, deadline)
+            .map_err(|error| error.during(format!("start {}", program.display())))?;
         Ok(Self { process, swrk: Some(swrk) })
     }
 
     fn patience<'a>(&'a self, deadline: &Deadline<'a>) -> Patience<'a> {
-        Patience { until: deadline.until(), cancel: deadline.cancel(), criu: self.process.pidfd.as_fd() }
+        Patience { until: deadline.until(), cancel: deadline.cancel(), criu: self.process.pidfd() }
     }
 
     pub(super) fn pid(&self) -> i32 {
-        self.process.pid
+        self.process.pid()
     }
 
     fn swrk(&self) -> Result<&Swrk> {
@@ -259,11 +297,7 @@ impl Drop for Criu {
         drop(self.swrk.take());
         // One that has answered is about to end by itself; what it still has to tidy up takes no second.
         let soon = Call { timeout: Some(std::time::Duration::from_secs(1)), cancel: None };
-        let _ = Deadline::new(soon).readable(self.process.pidfd.as_fd(), "end CRIU");
-        process::kill_group(self.process.pid);
-        let _ = pidfd::send_signal(self.process.pidfd.as_fd(), libc::SIGKILL);
-        process::reap_group(self.process.pid);
-        pidfd::reap(&self.process.pidfd);
+        let _ = Deadline::new(soon).readable(self.process.pidfd(), "end CRIU");
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) struct Pages {
     ours: OwnedFd,
     patience: Duration,
     open: bool,
+    /// What has just come out of it.
     piece: Vec<u8>,
     /// Bytes from CRIU until now.
     sent: u64,
@@ -63,34 +64,29 @@ impl Pages {
 
     /// Sends what CRIU says now, if it does.
     pub(crate) fn pass_on(&mut self, stream: &mut Stream<'_>) -> Result<()> {
-        let mut piece = std::mem::take(&mut self.piece);
-        let passed = match self.take(&mut piece) {
-            Ok(0) => Ok(()),
-            Ok(n) => stream.send_bytes(&piece[..n]),
-            Err(error) => Err(error),
-        };
-        self.piece = piece;
-        passed
+        match self.take()? {
+            0 => Ok(()),
+            n => stream.send_bytes(&self.piece[..n]),
+        }
     }
 
     /// The same at a target whose CRIU asks for pages: the request that ends it is answered here (true), since it comes
     /// whether CRIU has got them all or not.
     pub(crate) fn pass_on_requests(&mut self, stream: &mut Stream<'_>) -> Result<bool> {
-        let mut piece = std::mem::take(&mut self.piece);
-        let n = self.take(&mut piece)?;
-        let before = before_close(&piece[..n]);
+        let n = self.take()?;
+        let before = before_close(&self.piece[..n]);
         if before != 0 {
-            stream.send_bytes(&piece[..before])?;
+            stream.send_bytes(&self.piece[..before])?;
         }
-        self.piece = piece;
         if before < n {
             self.put(&STATUS)?;
         }
         Ok(before < n)
     }
 
-    fn take(&mut self, piece: &mut [u8]) -> Result<usize> {
-        match socket::receive_some(self.ours.as_fd(), piece) {
+    /// What CRIU says now, into `piece`: how many bytes.
+    fn take(&mut self) -> Result<usize> {
+        match socket::receive_some(self.ours.as_fd(), &mut self.piece) {
             Ok(n) => {
                 self.open = n != 0;
                 self.sent += n as u64;

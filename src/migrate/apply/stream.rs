@@ -113,10 +113,9 @@ impl<'fd> Stream<'fd> {
 
     /// Sends that it is over, and why; then listens until the other side has heard it, or is gone.
     pub(crate) fn give_up(&mut self, error: &Error) {
-        let failed = Message::Failed { code: error.kind().code(), message: shortened(&error.to_string()) };
         self.until = Some(Instant::now() + FAREWELL);
         self.cancel = None;
-        if self.say(&failed).is_err() {
+        if self.say(&failed(error)).is_err() {
             return;
         }
         let _ = socket::no_more(self.socket.as_fd());
@@ -126,8 +125,7 @@ impl<'fd> Stream<'fd> {
 
     /// The same where the other side has still something to say: whether it gives up as well.
     pub(crate) fn give_up_together(&mut self, error: &Error) -> bool {
-        let failed = Message::Failed { code: error.kind().code(), message: shortened(&error.to_string()) };
-        if self.say(&failed).is_err() {
+        if self.say(&failed(error)).is_err() {
             return false;
         }
         loop {
@@ -335,8 +333,9 @@ pub(crate) fn too_much() -> Error {
     Error::new(Kind::System, "store what comes: it is more than the limit")
 }
 
-/// An error's text as it fits into a frame, whatever it quotes.
-fn shortened(text: &str) -> String {
+/// That it is over, and why: the text as it fits into a frame, whatever it quotes.
+fn failed(error: &Error) -> Message {
     const MOST: usize = 16 << 10;
-    text.chars().take(MOST).collect()
+    let message = error.to_string().chars().take(MOST).collect();
+    Message::Failed { code: error.kind().code(), message }
 }

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -34,13 +34,15 @@ impl Work {
         loop {
             let path = place.join(format!("{NAME}{id}-{own}-{number}"));
             match fs::DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => {
-                    if let Some(lock) = locked(&path) {
-                        return Ok(Self { path, _lock: lock, keep_logs: false });
-                    }
+                Ok(()) => match locked(&path) {
+                    Ok(Some(lock)) => return Ok(Self { path, _lock: lock, keep_logs: false }),
                     // Somebody has taken it for one that was left.
-                    number += 1;
-                }
+                    Ok(None) => number += 1,
+                    Err(error) => {
+                        let _ = fs::remove_dir(&path);
+                        return Err(system("lock", &path, &error));
+                    }
+                },
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(system("make", &path, &error)),
             }
@@ -100,7 +102,7 @@ impl Drop for Work {
 }
 
 /// All files of the rounds but the logs.
-fn remove_images(work: &Path) -> std::io::Result<()> {
+fn remove_images(work: &Path) -> io::Result<()> {
     for file in files(work)? {
         if !is_log(&file) {
             fs::remove_file(file)?;
@@ -110,7 +112,7 @@ fn remove_images(work: &Path) -> std::io::Result<()> {
 }
 
 /// What is in the rounds.
-fn files(work: &Path) -> std::io::Result<Vec<PathBuf>> {
+fn files(work: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for round in fs::read_dir(work)?.flatten().filter(|round| round.path().is_dir()) {
         files.extend(fs::read_dir(round.path())?.flatten().map(|file| file.path()));
@@ -123,12 +125,20 @@ fn is_log(path: &Path) -> bool {
 }
 
 /// Its lock, if it is still the directory of that name and nobody else has it.
-fn locked(path: &Path) -> Option<OwnedFd> {
-    let opened = file::open_directory(path).ok()?;
-    file::try_lock(opened.as_fd()).ok()?.then_some(())?;
-    let (there, ours) = (fs::symlink_metadata(path).ok()?, fs::File::from(opened.try_clone().ok()?));
-    let ours = ours.metadata().ok()?;
-    ((there.dev(), there.ino()) == (ours.dev(), ours.ino())).then_some(opened)
+fn locked(path: &Path) -> io::Result<Option<OwnedFd>> {
+    let gone = |error: io::Error| if error.kind() == ErrorKind::NotFound { Ok(None) } else { Err(error) };
+    let opened = match file::open_directory(path) {
+        Ok(opened) => opened,
+        Err(errno) => return gone(errno.into()),
+    };
+    if !file::try_lock(opened.as_fd())? {
+        return Ok(None);
+    }
+    let ours = fs::File::from(opened.try_clone()?).metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok(((there.dev(), there.ino()) == (ours.dev(), ours.ino())).then_some(opened)),
+        Err(error) => gone(error),
+    }
 }
 
 /// Removes what migrations have left that were killed: their images hold memory. Logs that an error has named stay where
@@ -141,7 +151,7 @@ fn remove_left(place: &Path) {
     };
     for entry in fs::read_dir(place).into_iter().flatten().flatten().filter(ours) {
         let path = entry.path();
-        let Some(_lock) = locked(&path) else { continue };
+        let Ok(Some(_lock)) = locked(&path) else { continue };
         let logs_alone = files(&path).is_ok_and(|all| !all.is_empty() && all.iter().all(|file| is_log(file)));
         if !logs_alone {
             let _ = fs::remove_dir_all(path);
@@ -149,7 +159,7 @@ fn remove_left(place: &Path) {
     }
 }
 
-pub(super) fn system(doing: &str, path: &Path, error: &std::io::Error) -> Error {
+pub(super) fn system(doing: &str, path: &Path, error: &io::Error) -> Error {
     Error::os(Kind::System, format!("{doing} {}", path.display()), errno_of(error))
 }
 

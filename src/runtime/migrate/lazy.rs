@@ -76,7 +76,7 @@ impl Begin<'_> {
         };
         let daemon = tool.start(self.context, &deadline)?;
         drop(descriptors);
-        let fds = vec![ready.as_fd(), daemon.pidfd().as_fd()];
+        let fds = vec![ready.as_fd(), daemon.pidfd()];
         deadline.any_readable(fds, "wait for criu lazy-pages")?;
         let mut byte = [0; 1];
         if File::from(ready).read(&mut byte).unwrap_or(0) == 0 {
@@ -101,7 +101,7 @@ impl Lazy {
         self.looked = Instant::now();
         let now = self.daemon.userfaultfds()?;
         // A daemon that has ended has none, and ours are the last.
-        if !is_readable(self.daemon.pidfd().as_fd()) {
+        if !is_readable(self.daemon.pidfd()) {
             self.guard = now;
         }
         Ok(())
@@ -112,7 +112,7 @@ impl Lazy {
         if self.arrived {
             return Vec::new();
         }
-        let mut fds = vec![stream.as_fd(), self.daemon.pidfd().as_fd()];
+        let mut fds = vec![stream.as_fd(), self.daemon.pidfd()];
         fds.extend(self.pages.as_fd());
         fds
     }
@@ -136,7 +136,7 @@ impl Lazy {
                 other => return Err(unexpected(&other)),
             }
         }
-        if is_readable(self.daemon.pidfd().as_fd()) || self.asked {
+        if is_readable(self.daemon.pidfd()) || self.asked {
             self.daemon.end(self.patience)?;
             self.arrived = true;
             self.guard.clear();

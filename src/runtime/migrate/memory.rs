@@ -1,7 +1,6 @@
 //! The memory of a round at the target, out of the stream into CRIU's page server.
 #![forbid(unsafe_code)]
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::tool::{FIRST, Tool, Working};
@@ -97,7 +96,7 @@ fn pass(
 }
 
 fn ended(server: &Working) -> bool {
-    matches!(poll::readable(&[server.pidfd().as_fd()], Instant::now().checked_add(SOON)), Ok(Some(_)))
+    matches!(poll::readable(&[server.pidfd()], Instant::now().checked_add(SOON)), Ok(Some(_)))
 }
 
 /// How long after the end of its socket a process may take to end.

@@ -61,7 +61,7 @@ impl Source<'_, '_> {
         turned
     }
 
-    pub(super) fn pass(&mut self, pages: &mut Pages, state: &StateFile) -> Result<()> {
+    fn pass(&mut self, pages: &mut Pages, state: &StateFile) -> Result<()> {
         pages.pass_on(&mut self.stream)?;
         while self.stream.has_something() {
             match self.stream.hear()? {
@@ -71,9 +71,7 @@ impl Source<'_, '_> {
                     self.commit(state)?;
                 }
                 Frame::Message(Message::Running { pid }) if self.fate == Fate::Unknown => {
-                    self.migrated.pid = pid;
-                    self.migrated.downtime =
-                        self.stopped.map(|stopped| stopped.elapsed()).unwrap_or_default();
+                    self.runs_as(pid);
                     let downtime = self.migrated.downtime;
                     (self.progress)(&MigrationEvent::Running { pid, downtime });
                 }

@@ -175,7 +175,7 @@ pub(super) struct Source<'a, 'fd> {
     /// How many bytes of memory each round had.
     rounds: Vec<u64>,
     /// When the container was about to stop for the last time.
-    pub(super) stopped: Option<Instant>,
+    stopped: Option<Instant>,
     pub(super) fate: Fate,
     /// Our end of the socket for memory, while CRIU has the other.
     pub(super) pages: Option<Pages>,
@@ -293,6 +293,12 @@ impl Source<'_, '_> {
         Ok((memory, TransferTotals { files, bytes: self.stream.bytes() - bytes, time: begun.elapsed() }))
     }
 
+    /// The target has said that it runs there: the downtime is over.
+    pub(super) fn runs_as(&mut self, pid: i32) {
+        self.migrated.pid = pid;
+        self.migrated.downtime = self.stopped.map(|stopped| stopped.elapsed()).unwrap_or_default();
+    }
+
     fn files(&mut self, mapped: &Inodes, frozen: bool) -> Result<()> {
         let Some(tree) = &mut self.tree else { return Ok(()) };
         let (begun, bytes) = (Instant::now(), self.stream.bytes());
@@ -344,8 +350,7 @@ impl Source<'_, '_> {
         match self.stream.hear() {
             Ok(Frame::Message(Message::Running { pid })) => {
                 self.fate = Fate::Theirs;
-                self.migrated.pid = pid;
-                self.migrated.downtime = self.stopped.map(|stopped| stopped.elapsed()).unwrap_or_default();
+                self.runs_as(pid);
                 kill(state)
             }
             Ok(frame @ Frame::Message(Message::Failed { .. })) => {

@@ -2,7 +2,7 @@
 //! brings it when it is touched. Started as any CRIU of ours; ended with the handle.
 #![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::cgroup::apply::Entrances;
 use crate::checkpoint::ImageDirectory;
 use crate::error::{Error, Kind, Result};
 use crate::runtime::context::Context;
-use crate::runtime::criu::{self, DIRECTORIES, Opened};
+use crate::runtime::criu::{self, Opened, Session};
 use crate::runtime::deadline::Deadline;
 use crate::runtime::io::Streams;
 use crate::runtime::options::{Call, Io, Stdio};
-use crate::runtime::spawn::{Birth, Released, Spawned};
-use crate::sys::{Errno, pidfd, process};
-use crate::wire::{BUILD_ID, Execute, InitPlan, Step};
+use crate::runtime::spawn::Spawned;
+use crate::sys::{Errno, pidfd};
+use crate::wire::{BUILD_ID, InitPlan};
 
 /// How it is started.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) const FIRST: i32 = 3;
 /// It runs.
 #[derive(Debug)]
 pub(super) struct Working {
-    process: Released,
+    process: Session,
     command: &'static str,
     directory: Opened,
 }
@@ -61,30 +61,12 @@ impl Tool<'_> {
         args.extend(words.map(str::to_owned));
         args.push(log_name(self.command));
         args.extend(self.options.iter().map(|option| (*option).to_owned()));
-        let execute = Execute {
-            args,
-            env: vec![format!("PATH={DIRECTORIES}")],
-            home_of: None,
-            listener: None,
-            keep_below,
-        };
-        let plan =
-            InitPlan { build_id: BUILD_ID.to_owned(), steps: vec![Step::NewSession, Step::Execute(execute)] };
-        let birth = Birth {
-            program: context.init_program()?,
-            namespaces: 0,
-            entrances: self.entrances,
-            oom_score_adj: None,
-            affinity: &[],
-            unmapped: false,
-            orphan: false,
-            context,
-        };
-        let nothing = &mut |_, _: &_| Err(Error::new(Kind::Internal, "CRIU's init program asks for nothing"));
-        let started = Spawned::new(&birth, &plan, streams, keep_below)
-            .and_then(|spawned| spawned.ready(deadline, nothing))
-            .and_then(|ready| ready.execute(deadline, &[], None));
-        let process = started.map_err(|error| error.during(format!("start {}", program.display())))?;
+        let steps = Session::steps(args, keep_below).to_vec();
+        let plan = InitPlan { build_id: BUILD_ID.to_owned(), steps };
+        let birth = Session::birth(context, 0, self.entrances)?;
+        let process = Spawned::new(&birth, &plan, streams, keep_below)
+            .and_then(|spawned| Session::execute(spawned, deadline))
+            .map_err(|error| error.during(format!("start {}", program.display())))?;
         Ok(Working { process, command: self.command, directory })
     }
 }
@@ -100,17 +82,17 @@ fn log_name(command: &str) -> String {
 
 impl Working {
     /// Readable once it has ended.
-    pub(super) fn pidfd(&self) -> &OwnedFd {
-        &self.process.pidfd
+    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.process.pidfd()
     }
 
     /// Waits for its end, and says whether that was a good one.
     pub(super) fn end(&self, patience: Duration) -> Result<()> {
         let doing = format!("wait for criu {}", self.command);
         let patience = Call { timeout: Some(patience), cancel: None };
-        Deadline::new(patience).readable(self.process.pidfd.as_fd(), &doing)?;
-        let ended = match pidfd::try_wait(self.process.pidfd.as_fd()) {
-            Err(Errno::ECHILD) => pidfd::exit_of_reaped(self.process.pidfd.as_fd()),
+        Deadline::new(patience).readable(self.process.pidfd(), &doing)?;
+        let ended = match pidfd::try_wait(self.process.pidfd()) {
+            Err(Errno::ECHILD) => pidfd::exit_of_reaped(self.process.pidfd()),
             waited => waited.ok().flatten(),
         };
         match ended {
@@ -135,14 +117,14 @@ impl Working {
     /// Our own copies of its userfaultfds: as long as one is open, a page that is missing is waited for.
     pub(super) fn userfaultfds(&self) -> Result<Vec<OwnedFd>> {
         let mut all = Vec::new();
-        let entries = std::fs::read_dir(format!("/proc/{}/fd", self.process.pid));
+        let entries = std::fs::read_dir(format!("/proc/{}/fd", self.process.pid()));
         for entry in entries.into_iter().flatten().flatten() {
             let is = std::fs::read_link(entry.path()).unwrap_or_default();
             let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
             let Some(number) = number.filter(|_| is.as_os_str() == "anon_inode:[userfaultfd]") else {
                 continue;
             };
-            match pidfd::take_fd(self.process.pidfd.as_fd(), number) {
+            match pidfd::take_fd(self.process.pidfd(), number) {
                 Ok(fd) => all.push(fd),
                 // Closed, or gone, since it was looked at.
                 Err(Errno::EBADF | Errno::ESRCH) => {}
@@ -153,14 +135,5 @@ impl Working {
             }
         }
         Ok(all)
-    }
-}
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        process::kill_group(self.process.pid);
-        let _ = pidfd::send_signal(self.process.pidfd.as_fd(), libc::SIGKILL);
-        process::reap_group(self.process.pid);
-        pidfd::reap(&self.process.pidfd);
     }
 }
