@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// What is lost. The numbers are those of the stream (`src/migrate/plan/frame.rs`).
@@ -41,33 +42,32 @@ pub(crate) fn between(target: &Path, lost: Lost, then: Then) -> PathBuf {
     thread::spawn(move || {
         let (source, _) = listener.accept().unwrap();
         let target = UnixStream::connect(target).unwrap();
-        let ends = (source.try_clone().unwrap(), target.try_clone().unwrap());
-        let mut then = then;
-        let back = {
-            let (from, to) = (target.try_clone().unwrap(), source.try_clone().unwrap());
-            let ends = (source.try_clone().unwrap(), target.try_clone().unwrap());
-            thread::spawn(move || pass(from, to, lost, Lost::TargetHello).then(|| shut(&ends)))
-        };
-        // Which side loses it decides who calls `then`: the thread that ends with it lost.
-        let here = pass(source, target, lost, Lost::SourceHello);
-        if here {
-            then();
-            shut(&ends);
-        } else if back.join().unwrap().is_some() {
-            then();
+        // Whoever loses it calls `then`, and ends the connections after that.
+        let then = Arc::new(Mutex::new(then));
+        let (from, to, of_back) =
+            (target.try_clone().unwrap(), source.try_clone().unwrap(), Arc::clone(&then));
+        let back = thread::spawn(move || {
+            if pass(&from, &to, lost, Lost::TargetHello) {
+                of_back.lock().unwrap()();
+                shut(&from, &to);
+            }
+        });
+        if pass(&source, &target, lost, Lost::SourceHello) {
+            then.lock().unwrap()();
         }
-        shut(&ends);
+        shut(&source, &target);
+        back.join().unwrap();
     });
     own
 }
 
-fn shut(ends: &(UnixStream, UnixStream)) {
-    let _ = ends.0.shutdown(std::net::Shutdown::Both);
-    let _ = ends.1.shutdown(std::net::Shutdown::Both);
+fn shut(one: &UnixStream, other: &UnixStream) {
+    let _ = one.shutdown(std::net::Shutdown::Both);
+    let _ = other.shutdown(std::net::Shutdown::Both);
 }
 
 /// Passes on until the message comes, which is lost (true), or the stream ends.
-fn pass(mut from: UnixStream, mut to: UnixStream, lost: Lost, hello: Lost) -> bool {
+fn pass(mut from: &UnixStream, mut to: &UnixStream, lost: Lost, hello: Lost) -> bool {
     let mut greeting = [0; 16];
     if from.read_exact(&mut greeting).is_err() {
         return false;
